@@ -1,0 +1,38 @@
+# Libraries, all from the distribution; why each was chosen stands in docs/dependencies.md.
+find_package(PkgConfig REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PNG REQUIRED)
+find_package(Boost 1.74 REQUIRED)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(netcdf REQUIRED IMPORTED_TARGET netcdf)
+pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(lapacke REQUIRED IMPORTED_TARGET lapacke)
+
+# OpenBLAS, the OpenMP build: the pthread build keeps its own threads, which fight ours.
+find_library(TARN_OPENBLAS NAMES openblas PATHS /usr/lib/x86_64-linux-gnu/openblas-openmp /usr/lib/aarch64-linux-gnu/openblas-openmp NO_DEFAULT_PATH)
+find_library(TARN_OPENBLAS NAMES openblas REQUIRED)
+get_filename_component(tarn_openblas_dir "${TARN_OPENBLAS}" DIRECTORY)
+find_path(TARN_OPENBLAS_INCLUDE cblas.h HINTS /usr/include/x86_64-linux-gnu/openblas-openmp /usr/include/aarch64-linux-gnu/openblas-openmp REQUIRED)
+add_library(tarn_blas INTERFACE)
+target_link_libraries(tarn_blas INTERFACE "${TARN_OPENBLAS}" PkgConfig::lapacke)
+target_include_directories(tarn_blas SYSTEM INTERFACE "${TARN_OPENBLAS_INCLUDE}")
+
+find_path(TARN_RANDOM123_INCLUDE Random123/philox.h REQUIRED)
+
+# The CUDA toolkit, where one is found and wanted.
+set(TARN_HAVE_CUDA OFF)
+if(NOT TARN_CUDA STREQUAL "OFF")
+  find_package(CUDAToolkit QUIET)
+  if(CUDAToolkit_FOUND)
+    set(TARN_HAVE_CUDA ON)
+  elseif(TARN_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "tarn: TARN_CUDA=ON, but no CUDA toolkit was found; set CUDAToolkit_ROOT or use TARN_CUDA=OFF")
+  endif()
+endif()
+message(STATUS "tarn: CUDA=${TARN_CUDA}, toolkit in use: ${TARN_HAVE_CUDA}")

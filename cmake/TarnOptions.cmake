@@ -1,0 +1,39 @@
+# Language level, warnings and the floating-point rules that every target of the project obeys.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O3")  # no -DNDEBUG: the few asserts are cheap and stay
+
+find_program(TARN_CCACHE ccache)
+if(TARN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${TARN_CCACHE})
+endif()
+
+# The noise is bit-identical on every build only under IEEE arithmetic without contraction.
+if("${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_RELEASE} ${CMAKE_CXX_FLAGS_DEBUG}" MATCHES "-f(fast-math|unsafe-math-optimizations|associative-math|reciprocal-math|finite-math-only)|-Ofast")
+  message(FATAL_ERROR "tarn: fast-math flags change the noise and hide NaN; found in CMAKE_CXX_FLAGS: ${CMAKE_CXX_FLAGS}. Remove them.")
+endif()
+
+add_library(tarn_flags INTERFACE)
+target_compile_options(tarn_flags INTERFACE
+  -ffp-contract=off -fno-math-errno -fno-trapping-math
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-psabi)
+target_include_directories(tarn_flags INTERFACE "${PROJECT_SOURCE_DIR}/include")
+if(TARN_SANITIZE)
+  target_compile_options(tarn_flags INTERFACE -fsanitize=${TARN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(tarn_flags INTERFACE -fsanitize=${TARN_SANITIZE})
+endif()
+
+# tarn_add_library(area SOURCES ... PUBLIC libs... PRIVATE libs...): one static library a folder; its links are the layering.
+function(tarn_add_library area)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(tarn_${area} STATIC ${ARG_SOURCES})
+  target_link_libraries(tarn_${area} PUBLIC tarn_flags ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  target_include_directories(tarn_${area} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+endfunction()

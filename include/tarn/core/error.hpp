@@ -1,0 +1,43 @@
+// Errors: what a person reads when something cannot be done, and the exit code that goes with it.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace tarn {
+
+/// Something could not be done (a file is damaged, the disk is full, training diverged): exit code 1.
+/// The message is one line: which file or key, what was found, what is allowed, a suggestion where there is one.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The request itself is wrong (a config key, a command-line option, a value out of range): exit code 2.
+class UsageError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Throws `Error` with a formatted one-line message.
+template <class... Args>
+[[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Throws `UsageError` with a formatted one-line message.
+template <class... Args>
+[[noreturn]] void fail_usage(fmt::format_string<Args...> format, Args&&... args) {
+  throw UsageError(fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Throws `Error` unless `condition` holds; for preconditions of public functions (shapes, ranges).
+template <class... Args>
+void require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
+  if (!condition) fail(format, std::forward<Args>(args)...);
+}
+
+}  // namespace tarn

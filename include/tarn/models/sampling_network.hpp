@@ -1,0 +1,67 @@
+// The three sampling networks of Chen et al. 2023 (arXiv 2308.11809): parameters on the host, score, and how they are run.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "tarn/compute/network_view.hpp"
+#include "tarn/core/matrix.hpp"
+#include "tarn/core/nonlinearity.hpp"
+
+namespace tarn {
+
+enum class ModelKind : std::uint8_t { reservoir_sampler, sampler_only_sc, sampler_only_fr };
+
+std::string_view name_of(ModelKind kind);
+/// Throws `UsageError` naming the allowed values.
+ModelKind parse_model_kind(std::string_view name);
+
+/// How scaled filter space relates to filter space: `scaled = (filtered - shift) / scale`.
+struct AffineScaling {
+  std::vector<double> shift;  ///< `[D]`; empty means zero
+  double scale = 1.0;         ///< > 0
+  bool operator==(const AffineScaling&) const = default;
+};
+
+/// A trained (or initial) sampling network. `D` outputs, `U` inputs, `N` neurons.
+///
+/// reservoir_sampler: score `s(x) = -x + phi([x u] W_in^T + b) W_out^T`.
+/// sampler_only_sc:   drift `(phi(x) W^T + b - x) diag(gamma) S S^T`, N = D, U = 0.
+/// sampler_only_fr:   drift `(phi(x W^T + b) - x) diag(gamma) S S^T`, N = D, U = 0.
+struct SamplingNetwork {
+  ModelKind kind = ModelKind::reservoir_sampler;
+  Nonlinearity phi = Nonlinearity::relu;
+  std::int64_t n_outputs = 0;  ///< D
+  std::int64_t n_inputs = 0;   ///< U
+
+  Matrix<float> W_in;    ///< `[N, D+U]`; sampler-only: the recurrent `W` `[D, D]`
+  Matrix<float> b;       ///< `[1, N]`
+  Matrix<float> W_out;   ///< `[D, N]`; sampler-only: empty
+  Matrix<float> gamma;   ///< `[1, D]`, sampler-only
+  Matrix<float> S;       ///< `[D, D]`, sampler-only
+  Matrix<float> drift_map;  ///< `[D, D]` `M^T` with `score = f M^T`, or empty (identity); trained irreversible drift
+
+  AffineScaling scaling;  ///< of the space the network lives in
+  double sigma = 0.0;     ///< noise level it was trained at, in scaled filter space; 0 = unknown
+
+  std::int64_t n_neurons() const { return W_in.rows(); }
+  /// Throws `Error` where shapes disagree or a weight is not finite, naming the array.
+  void validate() const;
+};
+
+/// A sampling network in the form that backends run: owns what the view points to.
+/// All three kinds become `f(x) = (-x + phi([x u] W_in^T + b) W_out^T + c) M^T`; see network_view.hpp.
+class RunnableNetwork {
+ public:
+  explicit RunnableNetwork(const SamplingNetwork& network);
+  const NetworkView& view() const { return view_; }
+  RunnableNetwork(RunnableNetwork&&) = default;
+  RunnableNetwork& operator=(RunnableNetwork&&) = default;
+
+ private:
+  Matrix<float> W_in_, b_, W_out_, c_, M_;
+  NetworkView view_;
+};
+
+}  // namespace tarn
