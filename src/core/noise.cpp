@@ -1,0 +1,47 @@
+#include "tarn/core/noise.hpp"
+
+#include "noise_kernels.hpp"
+
+namespace tarn {
+namespace core {
+
+const NoiseKernels& noise_kernels(Isa isa) {
+#if defined(TARN_HAVE_ISA_x86_64_v4)
+  if (isa == Isa::v4) return x86_64_v4::table;
+#endif
+#if defined(TARN_HAVE_ISA_x86_64_v3)
+  if (isa == Isa::v3) return x86_64_v3::table;
+#endif
+  return x86_64::table;
+}
+
+namespace {
+
+NoiseRequest checked(std::uint64_t seed, Stream stream, std::uint64_t first_chain, std::uint64_t first_step,
+                     std::int64_t n_steps, std::int64_t rows, std::int64_t columns) {
+  require(n_steps > 0 && rows % n_steps == 0, "noise: {} rows are not a multiple of {} steps", rows, n_steps);
+  const std::int64_t n_chains = rows / n_steps;
+  require(first_chain + static_cast<std::uint64_t>(n_chains) <= max_chains,
+          "noise: chain numbers must stay below 2^48, found {}", first_chain + static_cast<std::uint64_t>(n_chains));
+  const std::uint64_t subsequence = static_cast<std::uint64_t>(stream) << 48 | first_chain;
+  return {seed, subsequence, first_step, n_steps, n_chains, columns};
+}
+
+}  // namespace
+}  // namespace core
+
+void fill_words(std::uint64_t seed, Stream stream, std::uint64_t first_chain, std::uint64_t first_step,
+                std::int64_t n_steps, MatrixView<std::uint32_t> out) {
+  if (out.size() == 0) return;
+  core::noise_kernels(current_isa())
+      .words(core::checked(seed, stream, first_chain, first_step, n_steps, out.rows, out.cols), out.data);
+}
+
+void fill_normals(std::uint64_t seed, Stream stream, std::uint64_t first_chain, std::uint64_t first_step,
+                  std::int64_t n_steps, MatrixView<float> out) {
+  if (out.size() == 0) return;
+  core::noise_kernels(current_isa())
+      .normals(core::checked(seed, stream, first_chain, first_step, n_steps, out.rows, out.cols), out.data);
+}
+
+}  // namespace tarn
