@@ -1,0 +1,254 @@
+// The configuration of a run: plain structs, one a TOML table. Keys, defaults and ranges are listed in
+// config_schema.hpp.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace tarn {
+
+/// `[run]`
+struct RunConfig {
+  std::string name;             ///< names the run folder; the config file's stem where it is left out
+  std::uint64_t seed = 3407;    ///< key of all random numbers, below 2^63
+  std::string device = "auto";  ///< auto, cpu, cuda, cuda:K
+  std::string precision = "fp32";
+  double tau_ms = 10.0;  ///< one unit of time in milliseconds, wherever a person reads a time
+  bool operator==(const RunConfig&) const = default;
+};
+
+/// `[data]`. A key that has no meaning for the kind is refused where given and keeps its initial value otherwise.
+struct DataConfig {
+  std::string
+      kind;  ///< gaussian_mixture, laplace_mixture, ring, two_moons, checkerboard, idx, cifar10, npy, png_folder
+
+  // Mixtures. K components.
+  std::vector<std::vector<double>> means;                     ///< `[K][D]`; a laplace_mixture may leave it out (zero)
+  std::vector<double> std;                                    ///< one for all components or `[K]`; isotropic
+  std::vector<std::vector<std::vector<double>>> covariances;  ///< `[K][D][D]`, in place of `std`
+  std::vector<double> weights;                                ///< `[K]`, normalised; empty = equal
+  // Other synthetic laws.
+  double radius = 1.0;              ///< ring
+  double width = 0.1;               ///< ring: standard deviation across it
+  double noise = 0.1;               ///< two_moons: standard deviation of the noise on both arcs
+  std::int64_t cells = 4;           ///< checkerboard: fields a side, even
+  double side = 4.0;                ///< checkerboard: length of a side; centred at 0
+  std::int64_t epoch_size = 10000;  ///< synthetic laws: fresh draws that count as one epoch
+
+  // Files. Relative paths start at the working directory.
+  std::string path;                   ///< file or folder
+  std::string labels;                 ///< idx, npy: file of labels, or ""
+  std::vector<std::int64_t> classes;  ///< keep items with these labels; empty = all
+  std::int64_t max_items = 0;         ///< the first so many items; 0 = all
+  std::string condition;              ///< `.npy` `[n_items, U]` of inputs that go with the items, or ""
+
+  std::string scaling = "auto";  ///< auto, none, unit_norm, divide_255, standardise
+  bool operator==(const DataConfig&) const = default;
+};
+
+/// `[filter]`
+struct FilterConfig {
+  std::string kind = "none";      ///< none, pca
+  std::int64_t components = 100;  ///< pca: D
+  bool operator==(const FilterConfig&) const = default;
+};
+
+/// `[model]`
+struct ModelConfig {
+  std::string kind = "reservoir_sampler";  ///< reservoir_sampler, sampler_only_sc, sampler_only_fr
+  std::int64_t neurons = 0;                ///< N; recipe. Sampler-only networks have N = D
+  std::string nonlinearity = "relu";
+  bool operator==(const ModelConfig&) const = default;
+};
+
+/// `[training.noise]`. In scaled filter space. `noise_levels` lists the levels.
+struct NoiseConfig {
+  std::int64_t levels = 0;             ///< L; 0 stands for "auto", until `resolve` has chosen
+  double first = 1.0;                  ///< largest sigma
+  double last = 0.1;                   ///< smallest sigma (recipe)
+  std::string schedule = "geometric";  ///< geometric, single
+  std::string ending = "inclusive";    ///< inclusive, exclusive
+  bool antithetic = false;             ///< recipe
+  bool operator==(const NoiseConfig&) const = default;
+};
+
+/// `[training.optimizer]`
+struct OptimizerConfig {
+  std::string kind = "adam";  ///< adam, adamw
+  double lr = 2e-3;
+  std::string lr_schedule = "cosine";  ///< constant, cosine (from lr to 0 within each level)
+  double weight_decay = 0.0;
+  bool amsgrad = false;
+  double ema = 0.999;      ///< 0 = none
+  double clip_norm = 0.0;  ///< 0 = off
+  bool restart_per_level = true;
+  bool operator==(const OptimizerConfig&) const = default;
+};
+
+/// `[training.quality]`
+struct QualityConfig {
+  std::string output_scaling = "none";  ///< none, inverse_sigma, inverse_sigma2
+  std::int64_t confinement = 0;         ///< confinement points added to each batch
+  double confinement_pull = 0.0;
+  std::vector<double> confinement_radius{1.3, 13.0};  ///< two factors of (largest data norm + sigma sqrt(D))
+  double input_gain = 1.0;                            ///< multiplies the initial W_in
+  double bias_gain = 1.0;                             ///< multiplies the initial b
+  bool operator==(const QualityConfig&) const = default;
+};
+
+/// `[training]`
+struct TrainingConfig {
+  std::string recipe = "recommended";  ///< recommended, published
+  std::int64_t epochs = 0;             ///< in all; their steps are shared evenly by the levels (recipe)
+  std::int64_t batch_size = 0;         ///< recipe
+  std::string init;                    ///< weights to start from, or ""
+  NoiseConfig noise;
+  OptimizerConfig optimizer;
+  QualityConfig quality;
+  bool operator==(const TrainingConfig&) const = default;
+};
+
+/// `[sampling.initial]`: where chains start, in scaled filter space.
+struct InitialConfig {
+  std::string kind = "normal";  ///< uniform, normal, data, file
+  std::string space = "x";      ///< x, r (each neuron; x = r W_out^T)
+  double low = -2.0;            ///< uniform
+  double high = 2.0;            ///< uniform
+  double std = 1.0;             ///< normal (recipe)
+  std::string path;             ///< file: `.npy` `[n_chains, D]` (or `[n_chains, N]` for r)
+  bool operator==(const InitialConfig&) const = default;
+};
+
+/// `[sampling.annealed]`, with `schedule = "annealed"`: each level's weights in turn, `dt = dt0 sigma^2`.
+struct AnnealedConfig {
+  std::int64_t steps_per_level = 5;
+  double dt0 = 0.1;
+  std::int64_t then_steps = 0;  ///< further steps at the last level
+  bool denoise = true;          ///< one step `x + sigma^2 s(x)` at the end
+  bool operator==(const AnnealedConfig&) const = default;
+};
+
+/// `[sampling.irreversible]`: drift `s (I + J)^T`, J skew-symmetric.
+struct IrreversibleConfig {
+  double strength = 0.0;  ///< Frobenius norm of J; 0 = reversible, or the given matrix as it is
+  std::string matrix;     ///< `.npy` `[D, D]`, or "": drawn from the seed
+  bool operator==(const IrreversibleConfig&) const = default;
+};
+
+/// `[sampling.record]`: neural activity beside the outputs.
+struct RecordConfig {
+  bool reservoir = false;       ///< run in reservoir mode and keep activity
+  std::string neurons = "all";  ///< "all", "random:K" or a list "0,3,17"
+  std::int64_t every = 1;       ///< every so many kept draws
+  std::string projections;      ///< `.npy` `[n, N]` of vectors to project rates on, or ""
+  bool operator==(const RecordConfig&) const = default;
+};
+
+/// `[sampling]`
+struct SamplingConfig {
+  std::int64_t chains = 0;                    ///< recipe
+  std::int64_t steps = 0;                     ///< last_level (recipe)
+  double dt = 0.0;                            ///< last_level, in units of tau (recipe)
+  std::string schedule = "annealed";          ///< last_level, annealed
+  std::string integrator = "euler_maruyama";  ///< euler_maruyama, leimkuhler_matthews
+  std::int64_t thin = 0;                      ///< every so many steps a draw is kept; 0 = the final state only
+  std::int64_t burn_in = 0;                   ///< steps before the first kept draw
+  double bound = 3.0;     ///< factor of sqrt(R^2 + D sigma^2) beyond which a chain is quarantined; 0 = no bound
+  std::string until;      ///< reserved for a stopping rule
+  bool denoise = false;   ///< last_level: one step `x + sigma^2 s(x)` at the end
+  std::string condition;  ///< `.npy` `[chains, U]` or `[T, chains, U]`, or ""
+  std::string clamp;      ///< `.npy` `[D]` or `[chains, D]`: finite entries hold an output, NaN leaves it free, or ""
+  bool merge = true;      ///< write samples.nc at the end; otherwise only the segments
+  InitialConfig initial;
+  AnnealedConfig annealed;
+  IrreversibleConfig irreversible;
+  RecordConfig record;
+  bool operator==(const SamplingConfig&) const = default;
+};
+
+/// `[checkpoint]`
+struct CheckpointConfig {
+  double minutes = 10.0;
+  std::int64_t keep = 3;
+  bool operator==(const CheckpointConfig&) const = default;
+};
+
+/// `[evaluation]`
+struct EvaluationConfig {
+  std::vector<std::string> metrics;   ///< kl, w1, score_error, quadrature, moments, beyond (recipe)
+  std::int64_t grid = 10;             ///< images: a grid of so many rows and columns
+  std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
+  bool operator==(const EvaluationConfig&) const = default;
+};
+
+/// A whole run. Values that a recipe fills hold no meaning before `resolve` was called.
+struct Config {
+  RunConfig run;
+  DataConfig data;
+  FilterConfig filter;
+  ModelConfig model;
+  TrainingConfig training;
+  SamplingConfig sampling;
+  CheckpointConfig checkpoint;
+  EvaluationConfig evaluation;
+
+  std::string source;            ///< the file it came from, for messages
+  std::set<std::string> given;   ///< dotted names of the keys that the file or an override gave
+  std::set<std::string> filled;  ///< those that `resolve` filled
+
+  bool was_given(const std::string& key) const { return given.contains(key); }
+  /// Compares the values, not where they came from.
+  bool operator==(const Config& other) const {
+    return run == other.run && data == other.data && filter == other.filter && model == other.model &&
+           training == other.training && sampling == other.sampling && checkpoint == other.checkpoint &&
+           evaluation == other.evaluation;
+  }
+};
+
+/// What a recipe must know of the data, after the filter.
+struct DataFacts {
+  std::int64_t n_outputs = 0;  ///< D
+  std::int64_t n_inputs = 0;   ///< U
+  std::int64_t n_items = 0;    ///< items in the set; `data.epoch_size` for synthetic laws
+  bool is_image = false;
+};
+
+/// Reads a TOML file and applies overrides ("training.epochs=50", in order, later ones win). Checks every key and
+/// value; does not look at data. Throws `UsageError`: one line that names file and line (or "--set KEY"), what was
+/// found and what is allowed; for an unknown key the nearest known one.
+Config load_config(const std::string& path, const std::vector<std::string>& overrides = {});
+
+/// The same from text; `source` stands in messages in place of the file.
+Config parse_config(const std::string& text, const std::string& source, const std::vector<std::string>& overrides = {});
+
+/// Fills every key that was left out by the recipe named in `training.recipe` and returns lines that say what was
+/// chosen and why. Keys that were given stay as they are. Calling it again changes nothing. Throws `UsageError` where
+/// given keys do not fit the data (a batch larger than the set, an output scaling for a sampler-only network, ...).
+std::vector<std::string> resolve(Config& config, const DataFacts& facts);
+
+/// Whether `data.kind` is a synthetic law (fresh draws) or a file.
+bool is_synthetic(const DataConfig& data);
+
+/// Throws one line that tells `--set data.path=...` where the data are a file and no path was given.
+void require_data_path(const Config& config);
+
+/// Whether a final denoising step is asked for, whichever the schedule.
+bool final_denoise(const SamplingConfig& sampling);
+
+/// The noise levels of a resolved config, largest first. Geometric: `sigma_i = first (last/first)^(i/(L-1))` where the
+/// ending is inclusive, `first (last/first)^(i/L)` where it is exclusive (arXiv 2308.11809 uses both). Single: `last`
+/// alone. Throws `UsageError` where the values make no schedule or `levels` is still "auto".
+std::vector<double> noise_levels(const NoiseConfig& noise);
+
+/// The smallest number of geometric levels from `first` to `last` whose neighbours overlap by at least one half in the
+/// sense of technique 2 of Song and Ermon 2020 (arXiv 2006.09011), `Phi(sqrt(2D)(g-1)+3g) - Phi(sqrt(2D)(g-1)-3g) >=
+/// 0.5`, g their ratio.
+std::int64_t song_ermon_levels(std::int64_t n_outputs, double first, double last);
+
+/// The config as TOML: every key with its value, in the order of the schema; `header` lines become comments at the top.
+/// Reading it gives an equal Config.
+std::string to_toml(const Config& config, const std::vector<std::string>& header = {});
+
+}  // namespace tarn
