@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -180,6 +181,7 @@ struct EvaluationConfig {
   std::vector<std::string> metrics;   ///< kl, w1, score_error, quadrature, moments, beyond (recipe)
   std::int64_t grid = 10;             ///< images: a grid of so many rows and columns
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
+  std::int64_t last_level_chains = 1000;  ///< images: chains that take those further steps
   bool operator==(const EvaluationConfig&) const = default;
 };
 
@@ -194,8 +196,9 @@ struct Config {
   CheckpointConfig checkpoint;
   EvaluationConfig evaluation;
 
-  std::string source;            ///< the file it came from, for messages
-  std::set<std::string> given;   ///< dotted names of the keys that the file or an override gave
+  std::string source;  ///< the file it came from, for messages
+  std::map<std::string, std::string>
+      given;                     ///< dotted names of the keys that were given, and where: "file:12", "--set"
   std::set<std::string> filled;  ///< those that `resolve` filled
 
   bool was_given(const std::string& key) const { return given.contains(key); }
