@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tarn/compute/network_view.hpp"
+#include "tarn/core/affine_scaling.hpp"
 #include "tarn/core/matrix.hpp"
 #include "tarn/core/nonlinearity.hpp"
 
@@ -16,13 +17,6 @@ enum class ModelKind : std::uint8_t { reservoir_sampler, sampler_only_sc, sample
 std::string_view name_of(ModelKind kind);
 /// Throws `UsageError` naming the allowed values.
 ModelKind parse_model_kind(std::string_view name);
-
-/// How scaled filter space relates to filter space: `scaled = (filtered - shift) / scale`.
-struct AffineScaling {
-  std::vector<double> shift;  ///< `[D]`; empty means zero
-  double scale = 1.0;         ///< > 0
-  bool operator==(const AffineScaling&) const = default;
-};
 
 /// A trained (or initial) sampling network. `D` outputs, `U` inputs, `N` neurons.
 ///
