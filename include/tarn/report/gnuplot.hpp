@@ -1,0 +1,96 @@
+// Figures as plain data, and the one place that knows how gnuplot draws them.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tarn {
+
+/// How a series is drawn.
+enum class Mark {
+  line,    ///< y over x
+  dashed,  ///< the same, dashed
+  points,  ///< small dots
+  bars,    ///< filled bars of even width, x their centres
+  band,    ///< filled between y and y2
+  area,    ///< filled between y and zero
+};
+
+/// One curve or set of bars. NaN values leave a gap.
+struct Series {
+  std::string name;  ///< in the legend; empty = not listed
+  std::vector<double> x;
+  std::vector<double> y;
+  Mark mark = Mark::line;
+  std::string color = "#0072b2";  ///< "#rrggbb"
+  double width = 2.0;             ///< of lines, pixels
+  std::vector<double> y2;         ///< Mark::band
+};
+
+/// A line across a panel at one x, with a word beside it.
+struct Marker {
+  double x = 0.0;
+  std::string text;
+};
+
+using Range = std::pair<double, double>;
+
+/// One set of axes.
+struct Panel {
+  std::string title;
+  std::string x_label;  ///< with its unit
+  std::string y_label;
+  std::optional<Range> x_range;
+  std::optional<Range> y_range;
+  bool log_y = false;
+  bool legend = true;
+  std::vector<Series> series;  ///< the first lies at the bottom
+  std::vector<Marker> markers;
+};
+
+/// Panels in a grid, row by row. Written to `<name>.svg` and `<name>.png`.
+struct Figure {
+  std::string name;   ///< letters, digits, '_' and '-'
+  std::string title;  ///< above all panels; may be empty
+  int columns = 1;
+  int width = 760;  ///< pixels
+  int height = 440;
+  std::vector<Panel> panels;
+};
+
+/// Colours that stay apart for colour-blind readers (Okabe and Ito 2008), by meaning.
+namespace colors {
+inline const std::string truth = "#222222";
+inline const std::string learned = "#0072b2";
+inline const std::string draws = "#9ecae1";
+inline const std::string other = "#d55e00";
+inline const std::string third = "#009e73";
+inline const std::string fourth = "#cc79a7";
+inline const std::string faint = "#c8ccd0";
+}  // namespace colors
+
+struct FigureOptions {
+  std::string gnuplot = "gnuplot";  ///< program, looked up in PATH
+  bool png = true;                  ///< also `<name>.png`, where gnuplot can
+};
+
+/// Where a drawn figure lies; empty paths where it could not be drawn.
+struct FigureFile {
+  std::filesystem::path svg;
+  std::filesystem::path png;
+  explicit operator bool() const { return !svg.empty(); }
+};
+
+/// The script that draws the figure: the same figure gives the same text. Throws `Error` for a bad name or series whose
+/// lengths differ.
+std::string gnuplot_script(const Figure& figure, const std::string& svg_output, const std::string& png_output);
+
+/// Draws into `folder` (made where it is missing), atomically; the same figure gives the same bytes. Where gnuplot is
+/// missing or fails, one line is logged as a warning (the first time only) and nothing is written: a run never fails
+/// for want of a figure. Throws `Error` as `gnuplot_script`.
+FigureFile draw(const Figure& figure, const std::filesystem::path& folder, const FigureOptions& options = {});
+
+}  // namespace tarn
