@@ -1,0 +1,89 @@
+#include "tarn/data/batches.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "tarn/core/noise.hpp"
+#include "tarn/data/scaling.hpp"
+
+namespace tarn {
+namespace {
+
+// Rows of one step, where `out` holds `n_steps` of them.
+std::int64_t batch_rows(std::int64_t first_step, std::int64_t n_steps, MatrixView<float> out, std::int64_t n_columns) {
+  require(out.cols == n_columns, "batches have {} columns, room was given for {}", n_columns, out.cols);
+  require(first_step >= 0 && n_steps > 0 && out.rows > 0 && out.rows % n_steps == 0,
+          "batches: {} rows are not a positive multiple of {} steps from step {}", out.rows, n_steps, first_step);
+  return out.rows / n_steps;
+}
+
+}  // namespace
+
+DatasetBatches::DatasetBatches(Matrix<float> rows, std::uint64_t seed) : rows_(std::move(rows)), seed_(seed) {
+  require(rows_.size() > 0, "batches need data, found {} rows of {} columns", rows_.rows(), rows_.cols());
+}
+
+std::int64_t DatasetBatches::steps_per_epoch(std::int64_t batch_size) const {
+  require(batch_size > 0, "batch size must be positive, found {}", batch_size);
+  return rows_.rows() / batch_size;
+}
+
+const std::vector<std::int64_t>& DatasetBatches::order(std::int64_t epoch) {
+  if (epoch == ordered_epoch_) return order_;
+  struct Place {
+    std::uint64_t key;
+    std::int64_t row;
+    auto operator<=>(const Place&) const = default;  // by key, then by row: a stable order
+  };
+  const auto n = rows_.rows();
+  Matrix<std::uint32_t> words(n, 2);
+  fill_words(seed_, Stream::batch_order, 0, static_cast<std::uint64_t>(epoch), 1, words);
+  std::vector<Place> places(static_cast<std::size_t>(n));
+  for (std::int64_t i = 0; i < n; ++i) {
+    places[static_cast<std::size_t>(i)] = {std::uint64_t{words(i, 0)} << 32 | words(i, 1), i};
+  }
+  std::ranges::sort(places);
+  order_.resize(places.size());
+  std::ranges::transform(places, order_.begin(), &Place::row);
+  ordered_epoch_ = epoch;
+  return order_;
+}
+
+void DatasetBatches::fill(std::int64_t first_step, std::int64_t n_steps, MatrixView<float> out) {
+  const auto batch = batch_rows(first_step, n_steps, out, rows_.cols());
+  const auto steps = steps_per_epoch(batch);
+  require(steps > 0, "a batch of {} rows is larger than the data set of {}", batch, rows_.rows());
+  for (std::int64_t s = 0; s < n_steps; ++s) {
+    const auto step = first_step + s;
+    const auto* places = order(step / steps).data() + (step % steps) * batch;
+    for (std::int64_t i = 0; i < batch; ++i) {
+      std::copy_n(rows_.row(places[i]), rows_.cols(), out.row(s * batch + i));
+    }
+  }
+}
+
+SyntheticBatches::SyntheticBatches(std::shared_ptr<const Target> target, AffineScaling scaling, std::uint64_t seed,
+                                   std::int64_t epoch_size)
+    : target_(std::move(target)), scaling_(std::move(scaling)), seed_(seed), epoch_size_(epoch_size) {
+  require(target_ != nullptr, "synthetic batches need a target");
+  require(epoch_size_ > 0, "epoch_size must be positive, found {}", epoch_size_);
+  require(static_cast<std::int64_t>(scaling_.shift.size()) <= target_->dimension(),
+          "scaling has a shift of {} values for {} dimensions", scaling_.shift.size(), target_->dimension());
+  require(scaling_.scale > 0.0 && std::isfinite(scaling_.scale), "scale must be a positive number, found {}",
+          scaling_.scale);
+}
+
+std::int64_t SyntheticBatches::steps_per_epoch(std::int64_t batch_size) const {
+  require(batch_size > 0, "batch size must be positive, found {}", batch_size);
+  return epoch_size_ / batch_size;
+}
+
+void SyntheticBatches::fill(std::int64_t first_step, std::int64_t n_steps, MatrixView<float> out) {
+  const auto batch = batch_rows(first_step, n_steps, out, target_->dimension());
+  // The draws of successive steps follow one another.
+  target_->draw(seed_, static_cast<std::uint64_t>(first_step) * static_cast<std::uint64_t>(batch), out);
+  apply_scaling(scaling_, out);
+}
+
+}  // namespace tarn
