@@ -18,8 +18,10 @@ using NpzArrays = std::map<std::string, NpyArray>;
 NpzArrays read_npz(const std::filesystem::path& path, std::uint64_t max_bytes = default_inflate_limit);
 NpzArrays parse_npz(ByteView data, const std::string& name, std::uint64_t max_bytes = default_inflate_limit);
 
-/// Written atomically, entries stored without compression in order of name, with a fixed date, so that the same arrays
-/// give the same bytes. Throws `Error`.
+/// The bytes of an archive: entries stored without compression in order of name, with a fixed date, so that the same
+/// arrays give the same bytes.
+Bytes encode_npz(const NpzArrays& arrays);
+/// Written atomically. Throws `Error`.
 void write_npz(const std::filesystem::path& path, const NpzArrays& arrays);
 
 }  // namespace tarn
