@@ -21,8 +21,14 @@ NoiseRequest checked(std::uint64_t seed, Stream stream, std::uint64_t first_chai
                      std::int64_t n_steps, std::int64_t rows, std::int64_t columns) {
   require(n_steps > 0 && rows % n_steps == 0, "noise: {} rows are not a multiple of {} steps", rows, n_steps);
   const std::int64_t n_chains = rows / n_steps;
-  require(first_chain + static_cast<std::uint64_t>(n_chains) <= max_chains,
-          "noise: chain numbers must stay below 2^48, found {}", first_chain + static_cast<std::uint64_t>(n_chains));
+  // compared without sums, which could wrap around
+  const auto chains = static_cast<std::uint64_t>(n_chains), steps = static_cast<std::uint64_t>(n_steps);
+  require(chains <= max_chains && first_chain <= max_chains - chains,
+          "noise: chain numbers must stay below 2^48, found {} chains from {}", n_chains, first_chain);
+  const std::uint64_t step_limit = ~std::uint64_t{0} / static_cast<std::uint64_t>(step_stride(columns));
+  require(steps <= step_limit && first_step <= step_limit - steps,
+          "noise: with {} components step numbers must stay below {}, found {} steps from {}", columns, step_limit, n_steps,
+          first_step);
   const std::uint64_t subsequence = static_cast<std::uint64_t>(stream) << 48 | first_chain;
   return {seed, subsequence, first_step, n_steps, n_chains, columns};
 }

@@ -44,7 +44,8 @@ void fill_short(const NoiseRequest& q, T* out) {
   const std::uint64_t last_step = q.first_step + static_cast<std::uint64_t>(q.n_steps);
   Blocks lanes;
   alignas(64) T value[4][pack_lanes];
-  for (std::uint64_t block = q.first_step / steps_a_block; block * steps_a_block < last_step; ++block) {
+  const std::uint64_t last_block = (last_step - 1) / steps_a_block;
+  for (std::uint64_t block = q.first_step / steps_a_block; block <= last_block; ++block) {
     for (std::int64_t chain = 0; chain < q.n_chains; chain += pack_lanes) {
       for (int i = 0; i < pack_lanes; ++i) {
         lanes.block[i] = block;

@@ -20,8 +20,9 @@ std::string si(double value) {
 }
 
 std::string duration(double seconds) {
-  if (seconds < 10.0) return fmt::format("{:.2g} s", seconds);
-  if (seconds < 60.0) return fmt::format("{:.0f} s", seconds);
+  if (!(seconds >= 0.0)) return "?";
+  if (seconds < 9.95) return fmt::format("{:.2g} s", seconds);
+  if (seconds < 59.5) return fmt::format("{:.0f} s", seconds);
   const auto whole = static_cast<long>(std::min(seconds, 1e9) + 0.5);
   if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
   return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
@@ -64,10 +65,10 @@ void Progress::print() {
     std::fputs(fmt::format("{} {:3.0f}%  {} {}/s, {} left{}\n", title_, 100 * share, si(rate), unit_, left, tail).c_str(), stderr);
     return;
   }
-  constexpr int width = 24;
-  const int filled = static_cast<int>(share * width);
-  std::fputs(fmt::format("\r\033[K{} [{:=<{}}{:<{}}] {:3.0f}%  {} {}/s, {} left{}", title_, "", filled, "", width - filled,
-                         100 * share, si(rate), unit_, left, tail)
+  constexpr std::size_t width = 24;
+  const auto filled = static_cast<std::size_t>(share * width);
+  std::fputs(fmt::format("\r\033[K{} [{}{}] {:3.0f}%  {} {}/s, {} left{}", title_, std::string(filled, '='),
+                         std::string(width - filled, ' '), 100 * share, si(rate), unit_, left, tail)
                  .c_str(),
              stderr);
 }

@@ -15,7 +15,7 @@ inline constexpr std::uint64_t max_chains = std::uint64_t{1} << 48;
 
 /// Raw 32-bit words. `out` `[n_steps * n_chains, n_components]`; row `t * n_chains + i` belongs to step `first_step +
 /// t` and chain `first_chain + i`. Chains must stay below 2^48, `(step + 1) * step_stride(n_components)` below 2^64.
-/// Throws `Error` where `n_steps` does not divide the rows or a chain number is out of range.
+/// Throws `Error` where `n_steps` does not divide the rows or a chain or step number is out of range.
 void fill_words(std::uint64_t seed, Stream stream, std::uint64_t first_chain, std::uint64_t first_step,
                 std::int64_t n_steps, MatrixView<std::uint32_t> out);
 
@@ -24,8 +24,14 @@ void fill_words(std::uint64_t seed, Stream stream, std::uint64_t first_chain, st
 void fill_normals(std::uint64_t seed, Stream stream, std::uint64_t first_chain, std::uint64_t first_step,
                   std::int64_t n_steps, MatrixView<float> out);
 
-/// `base + offset`-th stream, for streams that come one a layer.
+/// `base + layer`, for streams that come one a layer. Throws `Error` for a layer whose stream belongs to something else:
+/// there is room for 48 layers of interneurons, and for ancestral draws up to the last of the 2^16 streams.
 constexpr Stream stream_of_layer(Stream base, int layer) {
+  const int end = base == Stream::interneurons ? static_cast<int>(Stream::ancestral) : 1 << 16;
+  if (layer < 0 || static_cast<int>(base) + layer >= end) {
+    fail("noise: layer {} has no stream; the streams from {} on serve {} layers", layer, static_cast<int>(base),
+         end - static_cast<int>(base));
+  }
   return static_cast<Stream>(static_cast<std::uint16_t>(base) + layer);
 }
 
