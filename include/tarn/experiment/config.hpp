@@ -34,13 +34,14 @@ struct DataConfig {
   double radius = 1.0;              ///< ring
   double width = 0.1;               ///< ring: standard deviation across it
   double noise = 0.1;               ///< two_moons: standard deviation of the noise on both arcs
-  std::int64_t cells = 4;           ///< checkerboard: fields a side, even
+  std::int64_t cells = 4;           ///< checkerboard: fields a side
   double side = 4.0;                ///< checkerboard: length of a side; centred at 0
   std::int64_t epoch_size = 10000;  ///< synthetic laws: fresh draws that count as one epoch
 
+  std::int64_t inputs = 0;  ///< U: the last so many coordinates are inputs u, not outputs
+
   // Files. Relative paths start at the working directory.
   std::string path;                   ///< file or folder
-  std::string labels;                 ///< idx, npy: file of labels, or ""
   std::vector<std::int64_t> classes;  ///< keep items with these labels; empty = all
   std::int64_t max_items = 0;         ///< the first so many items; 0 = all
   std::string condition;              ///< `.npy` `[n_items, U]` of inputs that go with the items, or ""

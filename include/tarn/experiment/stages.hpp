@@ -1,0 +1,75 @@
+// The stages of a run: training, sampling. Each takes small structs and can be called on its own.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tarn/compute/backend.hpp"
+#include "tarn/experiment/config.hpp"
+#include "tarn/experiment/prepared_data.hpp"
+#include "tarn/experiment/run_folder.hpp"
+#include "tarn/models/sampling_network.hpp"
+#include "tarn/sampling/chain_engine.hpp"
+#include "tarn/training/trainer.hpp"
+
+namespace tarn {
+
+/// The training part of a resolved config.
+TrainingPlan training_plan(const Config& config, const PreparedData& data);
+OptimizerSettings optimizer_settings(const OptimizerConfig& config);
+
+/// The network that training starts from: fresh from the seed, or the weights that `training.init` names. Throws `UsageError` where
+/// those do not fit the data or the model table.
+SamplingNetwork starting_network(const Config& config, const PreparedData& data);
+
+struct TrainingOutcome {
+  std::vector<SamplingNetwork> levels;   ///< the network at the end of each level
+  std::vector<TrainingRecord> records;
+  std::int64_t n_steps = 0;
+  double seconds = 0.0;
+};
+
+/// Trains, shows progress, writes metrics.jsonl and a weights file a level.
+TrainingOutcome train_stage(const Config& config, const PreparedData& data, Backend& backend, const RunFolder& folder);
+
+/// Networks of several levels, arranged for a backend.
+class PreparedLevels {
+ public:
+  /// `J` `[D, D]` gives all of them the irreversible drift `s (I + J)^T`; may be empty.
+  PreparedLevels(Backend& backend, const std::vector<SamplingNetwork>& levels, MatrixView<const float> J = {});
+  std::size_t size() const { return prepared_.size(); }
+  const PreparedNetwork& operator[](std::size_t level) const { return *prepared_[level]; }
+
+ private:
+  std::vector<RunnableNetwork> runnable_;
+  std::vector<std::unique_ptr<PreparedNetwork>> prepared_;
+};
+
+/// Which chains of a run are advanced here: all, or a part of a run shared with others.
+struct ChainRange {
+  std::int64_t begin = 0;
+  std::int64_t end = -1;  ///< -1: to the last
+};
+
+struct SamplingOutcome {
+  SamplingResult result;            ///< last draw in scaled filter space
+  Matrix<float> last_draw;          ///< `[n_chains, D]` filter space, shift and scale undone
+  std::vector<Stage> stages;
+};
+
+/// Runs the chains of a resolved config's [sampling] table. Draws go to `<folder>/samples` (segments) and, where merging is on and all
+/// chains are here, to `<folder>/samples.nc`; both in filter space with shift and scale undone, so in the data's own units where there is
+/// no filter. `data` may come from `load_data_maps`. Throws `Error`.
+SamplingOutcome sampling_stage(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels,
+                               Backend& backend, const std::filesystem::path& folder, const ChainRange& range = {});
+
+/// The skew-symmetric J of [sampling.irreversible], `[D, D]`; empty where its strength is 0. Drawn from the seed or read.
+Matrix<float> irreversible_matrix(const IrreversibleConfig& config, std::int64_t n_outputs, std::uint64_t seed);
+
+/// "all", "random:K" or "0,3,17". Throws `UsageError`.
+std::vector<std::int64_t> parse_neurons(const std::string& text, std::int64_t n_neurons, std::uint64_t seed);
+
+}  // namespace tarn

@@ -1,0 +1,172 @@
+#include "config_check.hpp"
+
+#include "tarn/core/error.hpp"
+#include "tarn/experiment/config_schema.hpp"
+
+namespace tarn {
+namespace {
+
+/// Throws one line about `key` unless `condition` holds.
+template <class... Args>
+void expect(bool condition, const Config& config, const std::string& key, fmt::format_string<Args...> format,
+            Args&&... args) {
+  if (!condition) {
+    fail_usage("{}: {}: {}", where_is(config, key), key, fmt::format(format, std::forward<Args>(args)...));
+  }
+}
+
+bool is_mixture(const DataConfig& data) { return data.kind == "gaussian_mixture" || data.kind == "laplace_mixture"; }
+
+void check_covariances(const Config& config, std::size_t n_outputs) {
+  const auto& covariances = config.data.covariances;
+  for (std::size_t k = 0; k < covariances.size(); ++k) {
+    const auto& matrix = covariances[k];
+    bool fits = matrix.size() == n_outputs;
+    for (const auto& row : matrix) fits = fits && row.size() == n_outputs;
+    expect(fits, config, "data.covariances", "matrix {} must be {} x {}", k + 1, n_outputs, n_outputs);
+    for (std::size_t i = 0; i < n_outputs; ++i) {
+      expect(matrix[i][i] > 0.0, config, "data.covariances", "matrix {} has {} on its diagonal; allowed: > 0", k + 1,
+             matrix[i][i]);
+      for (std::size_t j = 0; j < i; ++j) {
+        expect(matrix[i][j] == matrix[j][i], config, "data.covariances",
+               "matrix {} is not symmetric: entries ({}, {}) are {} and {}", k + 1, i + 1, j + 1, matrix[i][j],
+               matrix[j][i]);
+      }
+    }
+  }
+}
+
+void check_mixture(const Config& config) {
+  const DataConfig& data = config.data;
+  expect(!data.means.empty() || data.kind == "laplace_mixture", config, "data.means",
+         "missing; a gaussian_mixture needs the mean of each component, as in [[-1.0], [1.0]]");
+  expect(data.std.empty() != data.covariances.empty(), config,
+         data.covariances.empty() ? "data.std" : "data.covariances",
+         "a mixture needs either data.std or data.covariances, {}",
+         data.std.empty() ? "neither was given" : "both were given");
+  expect(!data.means.empty() || !data.covariances.empty(), config, "data.means",
+         "missing; with data.std alone the number of dimensions is unknown");
+  const std::size_t n_components = data.means.empty() ? data.covariances.size() : data.means.size();
+  const std::size_t n_outputs = data.means.empty() ? data.covariances[0].size() : data.means[0].size();
+  expect(n_outputs >= 1, config, data.means.empty() ? "data.covariances" : "data.means",
+         "component 1 has no dimensions");
+  for (std::size_t k = 0; k < data.means.size(); ++k) {
+    expect(data.means[k].size() == n_outputs, config, "data.means", "mean {} has {} numbers, the first has {}", k + 1,
+           data.means[k].size(), n_outputs);
+  }
+  const auto expect_count = [&](const char* key, std::size_t found, bool one_is_enough) {
+    expect(found == 0 || found == n_components || (one_is_enough && found == 1), config, key,
+           "{} given for {} components", found, n_components);
+  };
+  expect_count("data.std", data.std.size(), true);
+  expect_count("data.covariances", data.covariances.size(), false);
+  expect_count("data.weights", data.weights.size(), false);
+  check_covariances(config, n_outputs);
+  expect(data.inputs < static_cast<std::int64_t>(n_outputs), config, "data.inputs",
+         "{} inputs, but the law has {} dimensions in all", data.inputs, n_outputs);
+}
+
+void check_data(const Config& config) {
+  const DataConfig& data = config.data;
+  if (data.kind.empty()) {
+    fail_usage("{}: data.kind is missing; allowed: {}", config.source, find_key("data.kind")->allowed());
+  }
+  for (const KeySpec& key : config_schema()) {
+    if (key.applies_to(data.kind) || !config.was_given(std::string(key.name))) continue;
+    std::string kinds;
+    for (std::string_view kind : key.kinds) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
+    fail_usage("{}: {} has no meaning with data.kind = \"{}\"; it belongs to: {}",
+               where_is(config, std::string(key.name)), key.name, data.kind, kinds);
+  }
+  if (is_mixture(data)) check_mixture(config);
+  expect(!is_synthetic(data) || is_mixture(data) || data.inputs < 2, config, "data.inputs",
+         "{} inputs, but the law has 2 dimensions in all", data.inputs);
+  expect(!is_synthetic(data) || (data.scaling != "divide_255" && data.scaling != "unit_norm"), config, "data.scaling",
+         "\"{}\" is for images; a synthetic law allows: auto, none, standardise", data.scaling);
+}
+
+bool is_sampler_only(const Config& config) { return config.model.kind != "reservoir_sampler"; }
+
+void check_model_and_training(const Config& config) {
+  const QualityConfig& quality = config.training.quality;
+  if (is_sampler_only(config)) {
+    const std::string& kind = config.model.kind;
+    const bool scaled = config.was_given("training.quality.output_scaling") && quality.output_scaling != "none";
+    expect(!scaled, config, "training.quality.output_scaling",
+           "\"{}\" has no meaning for {}, which has no output weights; allowed: none", quality.output_scaling, kind);
+    const bool confined = config.was_given("training.quality.confinement") && quality.confinement != 0;
+    expect(!confined, config, "training.quality.confinement", "{} points, but {} takes none; allowed: 0",
+           quality.confinement, kind);
+    expect(!config.sampling.record.reservoir, config, "sampling.record.reservoir",
+           "{} has no reservoir; allowed: false", kind);
+    expect(!(config.was_given("sampling.initial.space") && config.sampling.initial.space == "r"), config,
+           "sampling.initial.space", "{} has no reservoir; allowed: x", kind);
+  }
+  expect(quality.confinement_radius.size() == 2 && quality.confinement_radius[0] <= quality.confinement_radius[1],
+         config, "training.quality.confinement_radius", "allowed: two numbers, the smaller first");
+  const NoiseConfig& noise = config.training.noise;
+  expect(noise.schedule != "single" || noise.levels <= 1, config, "training.noise.levels",
+         "{} levels with schedule = \"single\"; allowed: 1 or \"auto\"", noise.levels);
+}
+
+void check_sampling(const Config& config) {
+  const InitialConfig& initial = config.sampling.initial;
+  expect(initial.kind != "uniform" || initial.low <= initial.high, config, "sampling.initial.low",
+         "{} is above high = {}", initial.low, initial.high);
+  expect(initial.kind != "file" || !initial.path.empty(), config, "sampling.initial.path",
+         "missing; initial.kind = \"file\" needs the file of starting points");
+}
+
+}  // namespace
+
+std::string where_is(const Config& config, const std::string& key) {
+  const auto found = config.given.find(key);
+  return found == config.given.end() ? config.source : found->second;
+}
+
+void check_file_level(const Config& config) {
+  check_data(config);
+  check_model_and_training(config);
+  check_sampling(config);
+}
+
+void check_against_data(const Config& config, const DataFacts& facts) {
+  const TrainingConfig& training = config.training;
+  const std::size_t n_levels = noise_levels(training.noise).size();
+  expect(training.batch_size <= facts.n_items, config, "training.batch_size",
+         "{} is more than the {} items of the data", training.batch_size, facts.n_items);
+  expect(!training.noise.antithetic || training.batch_size % 2 == 0, config, "training.batch_size",
+         "{} is odd; antithetic noise takes pairs: allowed are even numbers", training.batch_size);
+  const double n_training_steps =
+      static_cast<double>(training.epochs) * static_cast<double>(facts.n_items / training.batch_size);
+  expect(n_training_steps >= static_cast<double>(n_levels), config, "training.epochs",
+         "{} epochs are {} steps, fewer than the {} noise levels", training.epochs, n_training_steps, n_levels);
+  if (is_sampler_only(config)) {
+    expect(config.model.neurons == facts.n_outputs, config, "model.neurons",
+           "{} neurons, but {} has one for each of the {} outputs", config.model.neurons, config.model.kind,
+           facts.n_outputs);
+    expect(facts.n_inputs == 0, config, "model.kind",
+           "{} takes no inputs, the data have {}; allowed: reservoir_sampler", config.model.kind, facts.n_inputs);
+  }
+  expect(facts.n_inputs > 0 || config.sampling.condition.empty(), config, "sampling.condition",
+         "the network has no inputs; train it with data.condition");
+  for (const std::string& metric : config.evaluation.metrics) {
+    const bool one_dimensional = metric != "moments" && metric != "beyond";
+    expect(!one_dimensional || (facts.n_outputs == 1 && facts.n_inputs == 0 && is_synthetic(config.data)), config,
+           "evaluation.metrics",
+           "\"{}\" needs a synthetic law in one dimension without inputs, found D = {}, U = {}; allowed here: moments, "
+           "beyond",
+           metric, facts.n_outputs, facts.n_inputs);
+  }
+  const SamplingConfig& sampling = config.sampling;
+  expect(sampling.initial.kind != "data" || sampling.initial.space == "x", config, "sampling.initial.space",
+         "starting points from the data are outputs; allowed: x");
+  const std::int64_t n_steps =
+      sampling.schedule == "annealed"
+          ? sampling.annealed.steps_per_level * training.noise.levels + sampling.annealed.then_steps
+          : sampling.steps;
+  expect(sampling.burn_in < n_steps || sampling.burn_in == 0, config, "sampling.burn_in",
+         "{} is not below the {} steps that a chain takes", sampling.burn_in, n_steps);
+}
+
+}  // namespace tarn

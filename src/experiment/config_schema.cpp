@@ -1,0 +1,301 @@
+#include "tarn/experiment/config_schema.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+
+#include "tarn/core/nonlinearity.hpp"
+
+namespace tarn {
+namespace {
+
+// The member of Config that a key stands for; the name is the path, so a key cannot point elsewhere.
+#define TARN_KEY(path) .name = #path, .slot = [](Config& config) -> KeySlot { return &config.path; }
+
+constexpr double kMaxCount = 1099511627776.0;  // 2^40
+
+std::string check_name(const std::string& name) {
+  const bool fine = !name.empty() && name.size() <= 100 && name[0] != '.' && name[0] != '-' &&
+                    std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                      return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
+                    });
+  return fine ? ""
+              : "letters, digits, '_', '-' and '.', 1 to 100 of them (it names the run folder), not starting with '.' "
+                "or '-'";
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.size() <= 9 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+std::string check_device(const std::string& device) {
+  if (device == "auto" || device == "cpu" || device == "cuda") return "";
+  if (device.starts_with("cuda:") && is_number(std::string_view(device).substr(5))) return "";
+  return "auto, cpu, cuda or cuda:K with K a device number";
+}
+
+std::string check_neurons(const std::string& neurons) {
+  const std::string allowed = "\"all\", \"random:K\" with K >= 1, or a list of neuron numbers as in \"0,3,17\"";
+  if (neurons == "all") return "";
+  if (neurons.starts_with("random:")) {
+    const std::string_view count = std::string_view(neurons).substr(7);
+    return is_number(count) && count.find_first_not_of('0') != std::string_view::npos ? "" : allowed;
+  }
+  std::string_view rest = neurons;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    if (!is_number(rest.substr(0, comma))) return allowed;
+    if (comma == std::string_view::npos) return "";
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+std::string check_precision(const std::string& precision) {
+  return precision == "fp32" ? "" : "fp32 (other precisions are not offered yet)";
+}
+
+std::string check_until(const std::string& until) {
+  return until.empty() ? "" : "\"\" (stopping rules are not offered yet; set sampling.steps)";
+}
+
+std::vector<std::string_view> all_nonlinearities() { return {nonlinearity_names.begin(), nonlinearity_names.end()}; }
+
+std::vector<KeySpec> make_schema() {
+  const std::vector<std::string_view> synthetic{"gaussian_mixture", "laplace_mixture", "ring", "two_moons",
+                                                "checkerboard"};
+  const std::vector<std::string_view> mixtures{"gaussian_mixture", "laplace_mixture"};
+  const std::vector<std::string_view> files{"idx", "cifar10", "npy", "png_folder"};
+  // clang-format off
+  return {
+      {TARN_KEY(run.name), .doc = "names the run folder; the config file's name without `.toml` where it is left out", .check = check_name},
+      {TARN_KEY(run.seed), .doc = "key of all random numbers; the same seed gives the same run", .low = 0, .high = 9223372036854775808.0, .high_excluded = true},
+      {TARN_KEY(run.device), .doc = "where to compute", .check = check_device},
+      {TARN_KEY(run.precision), .doc = "arithmetic of networks and chains", .check = check_precision},
+      {TARN_KEY(run.tau_ms), .doc = "the membrane time constant, the unit of all times, wherever a person reads a time", .unit = "ms", .low = 0, .low_excluded = true},
+
+      {TARN_KEY(data.kind), .doc = "a synthetic law, or the format of a file",
+       .choices = {"gaussian_mixture", "laplace_mixture", "ring", "two_moons", "checkerboard", "idx", "cifar10", "npy", "png_folder"}, .required = true},
+      {TARN_KEY(data.means), .doc = "mean of each component, `[[...], ...]`; a Laplace mixture may leave it out: all zero", .kinds = mixtures},
+      {TARN_KEY(data.std), .doc = "isotropic standard deviation: one number, or one for each component", .low = 0, .low_excluded = true, .kinds = mixtures, .one_or_many = true},
+      {TARN_KEY(data.covariances), .doc = "covariance matrix of each component, in place of `data.std`", .kinds = mixtures},
+      {TARN_KEY(data.weights), .doc = "weight of each component, need not sum to 1; empty: equal", .low = 0, .low_excluded = true, .kinds = mixtures},
+      {TARN_KEY(data.radius), .doc = "radius of the ring", .low = 0, .low_excluded = true, .kinds = {"ring"}},
+      {TARN_KEY(data.width), .doc = "standard deviation across the ring", .low = 0, .kinds = {"ring"}},
+      {TARN_KEY(data.noise), .doc = "standard deviation of the noise on the two moons", .low = 0, .kinds = {"two_moons"}},
+      {TARN_KEY(data.cells), .doc = "fields a side of the checkerboard", .low = 1, .high = 1024, .kinds = {"checkerboard"}},
+      {TARN_KEY(data.side), .doc = "length of a side of the checkerboard, which is centred at 0", .low = 0, .low_excluded = true, .kinds = {"checkerboard"}},
+      {TARN_KEY(data.epoch_size), .doc = "fresh draws that count as one epoch", .unit = "draws", .low = 1, .high = kMaxCount, .kinds = synthetic},
+      {TARN_KEY(data.path), .doc = "file or folder (`idx`: an image file, or the folder with `train-images-idx3-ubyte`, both `.gz` too; `cifar10`: a batch file, or the folder of them); must be set before a run", .kinds = files},
+      {TARN_KEY(data.classes), .doc = "keep the items with these labels only (`idx`: from the labels file beside the images); empty: all", .low = 0, .high = 2147483647.0, .kinds = {"idx", "cifar10"}},
+      {TARN_KEY(data.max_items), .doc = "keep the first so many items; 0: all", .unit = "items", .low = 0, .high = kMaxCount, .kinds = files},
+      {TARN_KEY(data.inputs), .doc = "the last so many coordinates of the law are inputs u, on which the network is conditioned; U", .low = 0, .high = 1048576, .kinds = synthetic},
+      {TARN_KEY(data.condition), .doc = "`.npy` file `[n_items, U]` of inputs that go with the items (conditional training); empty: none", .kinds = files},
+      {TARN_KEY(data.scaling), .doc = "`auto`: centre and divide by the RMS norm, after the filter; before the filter, and nothing after it: `unit_norm`: each item to norm 1, `divide_255`: pixels to [0, 1], `standardise`: each component to mean 0 and variance 1; `none`",
+       .choices = {"auto", "none", "unit_norm", "divide_255", "standardise"}, .recipe = true},
+
+      {TARN_KEY(filter.kind), .doc = "the space in which the network lives: the data's own, or principal components", .choices = {"none", "pca"}},
+      {TARN_KEY(filter.components), .doc = "with `pca`: how many components, the D of the network", .low = 1, .high = 1048576},
+
+      {TARN_KEY(model.kind), .doc = "which network: the reservoir-sampler, or one of the two without a reservoir", .choices = {"reservoir_sampler", "sampler_only_sc", "sampler_only_fr"}},
+      {TARN_KEY(model.neurons), .doc = "neurons of the reservoir, N; sampler-only networks have N = D", .low = 1, .high = 16777216, .recipe = true},
+      {TARN_KEY(model.nonlinearity), .doc = "phi", .choices = all_nonlinearities()},
+
+      {TARN_KEY(training.recipe), .doc = "what fills the keys that are left out: the best known settings, or those of arXiv 2308.11809", .choices = {"recommended", "published"}},
+      {TARN_KEY(training.epochs), .doc = "passes over the data in all; their steps are shared evenly by the noise levels", .unit = "epochs", .low = 1, .high = kMaxCount, .recipe = true},
+      {TARN_KEY(training.batch_size), .doc = "items in a batch", .unit = "items", .low = 1, .high = 16777216, .recipe = true},
+      {TARN_KEY(training.init), .doc = "weights file (`.safetensors` or `.npz`) to train on from; empty: random initial weights"},
+
+      {TARN_KEY(training.noise.levels), .doc = "number of noise levels", .low = 1, .high = 100000, .recipe = true, .automatic = true},
+      {TARN_KEY(training.noise.first), .doc = "largest sigma", .unit = "scaled filter space", .low = 0, .low_excluded = true, .recipe = true},
+      {TARN_KEY(training.noise.last), .doc = "smallest sigma (with `exclusive`: the one that would come next)", .unit = "scaled filter space", .low = 0, .low_excluded = true, .recipe = true},
+      {TARN_KEY(training.noise.schedule), .doc = "`geometric`: from first to last by a constant ratio; `single`: one level, `last`", .choices = {"geometric", "single"}},
+      {TARN_KEY(training.noise.ending), .doc = "`inclusive`: sigma_i = first (last/first)^(i/(levels-1)); `exclusive`: sigma_i = first (last/first)^(i/levels); i from 0", .choices = {"inclusive", "exclusive"}, .recipe = true},
+      {TARN_KEY(training.noise.antithetic), .doc = "each datum twice in a batch, with noise +xi and -xi", .recipe = true},
+
+      {TARN_KEY(training.optimizer.kind), .doc = "`adam`: decay added to the gradient (L2); `adamw`: decay apart from it", .choices = {"adam", "adamw"}},
+      {TARN_KEY(training.optimizer.lr), .doc = "learning rate", .low = 0, .low_excluded = true, .recipe = true},
+      {TARN_KEY(training.optimizer.lr_schedule), .doc = "`cosine`: from lr to 0 within each level; `constant`", .choices = {"constant", "cosine"}, .recipe = true},
+      {TARN_KEY(training.optimizer.weight_decay), .doc = "weight decay", .low = 0, .recipe = true},
+      {TARN_KEY(training.optimizer.amsgrad), .doc = "AMSGrad (Reddi et al. 2018)", .recipe = true},
+      {TARN_KEY(training.optimizer.ema), .doc = "decay of the running mean of the weights, which is what samples; 0: off", .low = 0, .high = 1, .high_excluded = true, .recipe = true},
+      {TARN_KEY(training.optimizer.clip_norm), .doc = "gradients are scaled down to this norm; 0: off", .low = 0},
+      {TARN_KEY(training.optimizer.restart_per_level), .doc = "the optimiser's moments and step counter start anew at each level", .recipe = true},
+
+      {TARN_KEY(training.quality.output_scaling), .doc = "train V with W_out = V, V / sigma or V / sigma^2", .choices = {"none", "inverse_sigma", "inverse_sigma2"}, .recipe = true},
+      {TARN_KEY(training.quality.confinement), .doc = "points far from the data, added to each batch, where the drift is pulled inward; 0: none", .unit = "points a batch", .low = 0, .high = 16777216, .recipe = true},
+      {TARN_KEY(training.quality.confinement_pull), .doc = "how strong the pull is, the c of the loss 1/2 |sigma^2 s(R d)/R + c d|^2", .low = 0, .recipe = true},
+      {TARN_KEY(training.quality.confinement_radius), .doc = "smallest and largest R, in units of (largest data norm + sigma sqrt(D))", .low = 0, .low_excluded = true},
+      {TARN_KEY(training.quality.input_gain), .doc = "multiplies the initial W_in, uniform in +-1/sqrt(D+U)", .low = 0, .low_excluded = true, .recipe = true},
+      {TARN_KEY(training.quality.bias_gain), .doc = "multiplies the initial b, uniform in +-1/sqrt(D+U)", .low = 0, .recipe = true},
+
+      {TARN_KEY(sampling.chains), .doc = "parallel chains", .low = 1, .high = 281474976710656.0, .high_excluded = true, .recipe = true},
+      {TARN_KEY(sampling.schedule), .doc = "`last_level`: the network of the last level alone; `annealed`: the network of each level in turn", .choices = {"last_level", "annealed"}, .recipe = true},
+      {TARN_KEY(sampling.integrator), .doc = "`leimkuhler_matthews`: second order at the same price, for a reversible drift", .choices = {"euler_maruyama", "leimkuhler_matthews"}},
+      {TARN_KEY(sampling.steps), .doc = "`last_level`: steps a chain takes", .unit = "steps", .low = 1, .high = kMaxCount, .recipe = true},
+      {TARN_KEY(sampling.dt), .doc = "`last_level`: step size", .unit = "tau", .low = 0, .low_excluded = true, .recipe = true},
+      {TARN_KEY(sampling.thin), .doc = "a draw is kept every so many steps; 0: the final state only", .unit = "steps", .low = 0, .high = kMaxCount, .recipe = true},
+      {TARN_KEY(sampling.burn_in), .doc = "steps before the first draw may be kept", .unit = "steps", .low = 0, .high = kMaxCount},
+      {TARN_KEY(sampling.bound), .doc = "a chain beyond so many times sqrt(R^2 + D sigma^2), R the largest norm in the training data, is counted and set aside; 0: no bound", .low = 0},
+      {TARN_KEY(sampling.until), .doc = "reserved for a stopping rule; must be empty", .check = check_until},
+      {TARN_KEY(sampling.denoise), .doc = "`last_level`: one step x + sigma^2 s(x) without noise at the end"},
+      {TARN_KEY(sampling.condition), .doc = "`.npy` file of inputs, `[chains, U]` or `[T, chains, U]`; empty: those of the training data in turn"},
+      {TARN_KEY(sampling.clamp), .doc = "`.npy` file `[D]` or `[chains, D]`: finite entries hold an output there, NaN leaves it free; empty: all free"},
+      {TARN_KEY(sampling.merge), .doc = "write `samples.nc` at the end; otherwise the segments stay"},
+
+      {TARN_KEY(sampling.initial.kind), .doc = "law of the starting points", .choices = {"uniform", "normal", "data", "file"}, .recipe = true},
+      {TARN_KEY(sampling.initial.space), .doc = "`x`: of the outputs; `r`: of the neurons, so that x = r W_out^T", .choices = {"x", "r"}, .recipe = true},
+      {TARN_KEY(sampling.initial.low), .doc = "`uniform`: lower end", .unit = "scaled filter space"},
+      {TARN_KEY(sampling.initial.high), .doc = "`uniform`: upper end; equal to `low`: all chains start there", .unit = "scaled filter space"},
+      {TARN_KEY(sampling.initial.std), .doc = "`normal`: standard deviation, about 0", .unit = "scaled filter space", .low = 0, .recipe = true},
+      {TARN_KEY(sampling.initial.path), .doc = "`file`: `.npy` file `[chains, D]`, or `[chains, N]` for `r`"},
+
+      {TARN_KEY(sampling.annealed.steps_per_level), .doc = "steps with each level's network", .unit = "steps", .low = 1, .high = kMaxCount, .recipe = true},
+      {TARN_KEY(sampling.annealed.dt0), .doc = "step size dt0 sigma^2 at each level", .unit = "tau", .low = 0, .low_excluded = true},
+      {TARN_KEY(sampling.annealed.then_steps), .doc = "further steps at the last level", .unit = "steps", .low = 0, .high = kMaxCount},
+      {TARN_KEY(sampling.annealed.denoise), .doc = "one step x + sigma^2 s(x) without noise at the end"},
+
+      {TARN_KEY(sampling.irreversible.strength), .doc = "drift s (I + J)^T with a skew matrix J of this Frobenius norm; 0: reversible, or `matrix` as it is", .low = 0},
+      {TARN_KEY(sampling.irreversible.matrix), .doc = "`.npy` file `[D, D]` of J; empty: drawn from the seed"},
+
+      {TARN_KEY(sampling.record.reservoir), .doc = "run the reservoir's own dynamics and keep the activity of its neurons"},
+      {TARN_KEY(sampling.record.neurons), .doc = "which neurons", .check = check_neurons},
+      {TARN_KEY(sampling.record.every), .doc = "activity is kept with every so many kept draws", .unit = "draws", .low = 1, .high = kMaxCount},
+      {TARN_KEY(sampling.record.projections), .doc = "`.npy` file `[n, N]`: keep the activity's projections on these vectors instead; empty: none"},
+
+      {TARN_KEY(checkpoint.minutes), .doc = "a checkpoint is written this often, and at every level's end", .unit = "min", .low = 0, .low_excluded = true},
+      {TARN_KEY(checkpoint.keep), .doc = "the last so many checkpoints are kept", .low = 1, .high = 1000000},
+
+      {TARN_KEY(evaluation.metrics), .doc = "`kl`, `w1`, `score_error`: against the exact law, one dimension; `quadrature`: the learned score's stationary law, without chains; `moments`; `beyond`: share of chains beyond 1.2 times the largest norm in the data",
+       .choices = {"kl", "w1", "score_error", "quadrature", "moments", "beyond"}, .recipe = true},
+      {TARN_KEY(evaluation.grid), .doc = "images: rows and columns of the grid of samples", .low = 1, .high = 100},
+      {TARN_KEY(evaluation.last_level_steps), .doc = "images: further steps at the last level, judged beside the samples; 0: none", .unit = "steps", .low = 0, .high = kMaxCount, .recipe = true},
+      {TARN_KEY(evaluation.last_level_chains), .doc = "images: the first so many chains take those further steps", .low = 1, .high = kMaxCount},
+  };
+  // clang-format on
+}
+#undef TARN_KEY
+
+/// Levenshtein distance, with a swap of neighbours as one edit; upper and lower case are equal.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const bool same = lower(a[i - 1]) == lower(b[j - 1]);
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (same ? 0 : 1)});
+      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1])) {
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return d[a.size()][b.size()];
+}
+
+std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
+
+std::string number_words(double value) {
+  int exponent = 0;
+  if (value >= 65536.0 && std::frexp(value, &exponent) == 0.5) return fmt::format("2^{}", exponent - 1);
+  return fmt::format("{}", value);
+}
+
+std::string range_words(const KeySpec& key) {
+  std::string text;
+  if (std::isfinite(key.low)) text += fmt::format(" {} {}", key.low_excluded ? ">" : ">=", number_words(key.low));
+  if (std::isfinite(key.high)) {
+    text += fmt::format("{} {} {}", text.empty() ? "" : " and", key.high_excluded ? "<" : "<=", number_words(key.high));
+  }
+  return text;
+}
+
+struct TypeWords {
+  const KeySpec& key;
+  std::string operator()(bool*) const { return "true or false"; }
+  std::string operator()(std::int64_t*) const {
+    return (key.automatic ? "\"auto\" or integer" : "integer") + range_words(key);
+  }
+  std::string operator()(std::uint64_t*) const { return "integer" + range_words(key); }
+  std::string operator()(double*) const { return "number" + range_words(key); }
+  std::string operator()(std::string*) const { return "string"; }
+  std::string operator()(std::vector<std::int64_t>*) const { return "list of integers" + range_words(key); }
+  std::string operator()(std::vector<double>*) const {
+    return (key.one_or_many ? "number or list of numbers" : "list of numbers") + range_words(key);
+  }
+  std::string operator()(std::vector<std::vector<double>>*) const {
+    return "list of lists of numbers" + range_words(key);
+  }
+  std::string operator()(std::vector<std::vector<std::vector<double>>>*) const {
+    return "list of matrices" + range_words(key);
+  }
+  std::string operator()(std::vector<std::string>*) const { return "list of strings"; }
+};
+
+}  // namespace
+
+std::string KeySpec::allowed() const {
+  Config config;
+  const KeySlot type = slot(config);
+  if (check != nullptr) return check("\n");  // no string of ours may hold a line break
+  if (choices.empty()) return std::visit(TypeWords{*this}, type);
+  std::string text = std::holds_alternative<std::string*>(type) ? "one of: " : "list of: ";
+  for (std::size_t i = 0; i < choices.size(); ++i) text += (i == 0 ? "" : ", ") + std::string(choices[i]);
+  return text;
+}
+
+bool KeySpec::applies_to(std::string_view data_kind) const {
+  return kinds.empty() || std::find(kinds.begin(), kinds.end(), data_kind) != kinds.end();
+}
+
+const std::vector<KeySpec>& config_schema() {
+  static const std::vector<KeySpec> schema = make_schema();
+  return schema;
+}
+
+const KeySpec* find_key(std::string_view name) {
+  for (const KeySpec& key : config_schema()) {
+    if (key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+std::string nearest_word(std::string_view word, const std::vector<std::string_view>& words) {
+  if (word.empty() || word.size() > 100) return "";
+  std::string_view best;
+  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  for (std::string_view candidate : words) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return std::string(best);
+}
+
+std::string nearest_key(std::string_view name) {
+  if (name.empty() || name.size() > 200) return "";
+  const KeySpec* best = nullptr;
+  // A right last part in the wrong table counts less than two edits; among such keys the one in the most similar table
+  // wins.
+  std::size_t best_score = 2 * std::max<std::size_t>(2, name.size() / 4) + 1;
+  for (const KeySpec& key : config_schema()) {
+    const std::size_t whole = 2 * edit_distance(name, key.name);
+    const std::size_t part = edit_distance(last_part(name), last_part(key.name));
+    const std::size_t allowed_part = last_part(name).size() >= 5 ? 1 : 0;
+    const std::size_t score = part <= allowed_part ? std::min(whole, 3 + part) : whole;
+    const bool closer_table =
+        best != nullptr && score == best_score && edit_distance(name, key.name) < edit_distance(name, best->name);
+    if (score < best_score || closer_table) {
+      best = &key;
+      best_score = score;
+    }
+  }
+  return best == nullptr ? "" : std::string(best->name);
+}
+
+}  // namespace tarn

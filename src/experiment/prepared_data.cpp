@@ -1,0 +1,232 @@
+#include "tarn/experiment/prepared_data.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tarn/data/batches.hpp"
+#include "tarn/data/synthetic.hpp"
+#include "tarn/io/npy.hpp"
+#include "tarn/training/pca.hpp"
+
+namespace tarn {
+namespace {
+
+// Labels from a file of their own: IDX or NPY.
+std::vector<int> read_labels(const std::string& path) {
+  if (path.ends_with(".npy")) {
+    const Matrix<float> values = read_npy_matrix(path);
+    std::vector<int> labels;
+    for (std::int64_t i = 0; i < values.size(); ++i) labels.push_back(static_cast<int>(values.data()[i]));
+    return labels;
+  }
+  return parse_idx_labels(read_maybe_gzip(path), path);
+}
+
+// Keeps the items with one of these labels, of data and inputs alike.
+void keep_classes(const DataConfig& config, Dataset& data, Matrix<float>& u) {
+  if (config.classes.empty()) return;
+  if (data.labels.empty()) fail_usage("data.classes: {} has no labels; give them with data.labels", data.source);
+  std::vector<std::int64_t> kept;
+  for (std::size_t i = 0; i < data.labels.size(); ++i) {
+    if (std::find(config.classes.begin(), config.classes.end(), data.labels[i]) != config.classes.end()) {
+      kept.push_back(static_cast<std::int64_t>(i));
+    }
+  }
+  if (kept.empty()) fail_usage("data.classes: no item of {} has one of these labels", data.source);
+  const auto gather = [&](const Matrix<float>& from) {
+    Matrix<float> to(static_cast<std::int64_t>(kept.size()), from.cols());
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      std::copy_n(from.row(kept[i]), from.cols(), to.row(static_cast<std::int64_t>(i)));
+    }
+    return to;
+  };
+  std::vector<int> labels;
+  for (const auto i : kept) labels.push_back(data.labels[static_cast<std::size_t>(i)]);
+  data.x = gather(data.x);
+  data.labels = std::move(labels);
+  if (!u.empty()) u = gather(u);
+}
+
+// Puts outputs `[n, D]` and inputs `[n, U]` side by side and measures the outputs.
+void set_rows(PreparedData& data, MatrixView<const float> x, const Matrix<float>& u) {
+  data.n_outputs = x.cols;
+  data.n_inputs = u.cols();
+  data.rows = Matrix<float>(x.rows, x.cols + u.cols());
+  for (std::int64_t i = 0; i < x.rows; ++i) {
+    std::copy_n(x.row(i), x.cols, data.rows.row(i));
+    std::copy_n(u.row(i), u.cols(), data.rows.row(i) + x.cols);
+  }
+}
+
+void measure(PreparedData& data) {
+  double largest = 0.0;
+  for (std::int64_t i = 0; i < data.rows.rows(); ++i) {
+    double square = 0.0;
+    for (std::int64_t d = 0; d < data.n_outputs; ++d) square += static_cast<double>(data.rows(i, d)) * data.rows(i, d);
+    largest = std::max(largest, square);
+  }
+  data.largest_norm = std::sqrt(largest);
+}
+
+PreparedData prepare_synthetic(const Config& config) {
+  PreparedData data;
+  data.target = make_target(config.data);
+  const std::int64_t columns = data.target->dimension();
+  data.n_inputs = config.data.inputs;
+  data.n_outputs = columns - data.n_inputs;
+  if (data.n_outputs < 1) {
+    fail_usage("data.inputs: must leave at least one output of the {} dimensions, found {}", columns, data.n_inputs);
+  }
+  if (config.filter.kind != "none")
+    fail_usage("filter.kind: \"{}\" needs a data set; synthetic laws take \"none\"", config.filter.kind);
+  if (config.data.scaling == "auto") {
+    data.scaling = exact_affine_scaling(*data.target);
+    data.scaling.shift.resize(static_cast<std::size_t>(data.n_outputs));
+  } else if (config.data.scaling != "none") {
+    fail_usage("data.scaling: \"{}\" is for data sets; synthetic laws take \"auto\" or \"none\"", config.data.scaling);
+  }
+  data.filter = std::make_shared<IdentityFilter>(data.n_outputs);
+  data.rows = Matrix<float>(std::min<std::int64_t>(config.data.epoch_size, 100000), columns);
+  data.target->draw(config.run.seed, 0, data.rows);
+  apply_scaling(data.scaling, data.rows);
+  data.description = fmt::format("{}, D = {}{}, fresh draws", data.target->name(), data.n_outputs,
+                                 data.n_inputs > 0 ? fmt::format(", U = {}", data.n_inputs) : "");
+  return data;
+}
+
+PreparedData prepare_set(const Config& config) {
+  require_data_path(config);
+  PreparedData data;
+  const DataConfig& d = config.data;
+  Dataset set =
+      read_dataset(parse_dataset_kind(d.kind), d.path, {d.max_items > 0 ? d.max_items : ReadOptions{}.max_items});
+  if (!d.labels.empty()) {
+    set.labels = read_labels(d.labels);
+    if (static_cast<std::int64_t>(set.labels.size()) < set.x.rows()) {
+      fail("{}: {} labels for {} items of {}", d.labels, set.labels.size(), set.x.rows(), set.source);
+    }
+    set.labels.resize(static_cast<std::size_t>(set.x.rows()));
+  }
+  Matrix<float> u = d.condition.empty() ? Matrix<float>(set.x.rows(), 0) : read_condition(d.condition, set);
+  keep_classes(d, set, u);
+  if (u.rows() == 0) u = Matrix<float>(set.x.rows(), 0);
+
+  const bool per_datum = d.scaling != "auto" && d.scaling != "none";
+  data.datum_scaling =
+      fit_datum_scaling(per_datum ? parse_datum_scaling_kind(d.scaling) : DatumScalingKind::none, set.x);
+  data.datum_scaling.apply(set.x);
+  std::string filtered;
+  Matrix<float> x;
+  if (config.filter.kind == "pca") {
+    auto pca = std::make_shared<PcaFilter>(fit_pca(set.x, config.filter.components));
+    filtered = fmt::format(", PCA to D = {} ({:.1f} % of the variance)", pca->n_outputs(),
+                           100.0 * pca->explained_variance_ratio());
+    x = pca->apply(set.x);
+    data.filter = std::move(pca);
+  } else {
+    data.filter = std::make_shared<IdentityFilter>(set.x.cols());
+    x = std::move(set.x);
+  }
+  if (d.scaling == "auto") {
+    data.scaling = fit_affine_scaling(x);
+    apply_scaling(data.scaling, x);
+  }
+  set_rows(data, x, u);
+  data.image = set.image;
+  data.labels = std::move(set.labels);
+  data.description =
+      fmt::format("{}: {} items{}, scaling {}{}{}", set.source, data.rows.rows(),
+                  set.image ? fmt::format(" of {} x {}{}", set.image->rows, set.image->cols,
+                                          set.image->channels > 1 ? fmt::format(" x {}", set.image->channels) : "")
+                            : fmt::format(" of {} values", data.filter->n_inputs()),
+                  d.scaling, filtered, data.n_inputs > 0 ? fmt::format(", U = {} inputs", data.n_inputs) : "");
+  return data;
+}
+
+}  // namespace
+
+std::unique_ptr<BatchSource> PreparedData::batches() const {
+  if (target) return std::make_unique<SyntheticBatches>(target, scaling, seed, epoch_size);
+  return std::make_unique<DatasetBatches>(rows, seed);
+}
+
+Matrix<float> PreparedData::to_data_units(MatrixView<const float> x) const {
+  Matrix<float> filtered(x.rows, x.cols);
+  std::copy_n(x.data, x.size(), filtered.data());
+  invert_scaling(scaling, filtered);
+  Matrix<float> out = filter->invert(filtered.view());
+  datum_scaling.invert(out);
+  return out;
+}
+
+std::shared_ptr<const Target> make_target(const DataConfig& d) {
+  if (d.kind == "ring") return std::make_shared<RingTarget>(d.radius, d.width);
+  if (d.kind == "two_moons") return std::make_shared<TwoMoonsTarget>(d.noise);
+  if (d.kind == "checkerboard") return std::make_shared<CheckerboardTarget>(d.cells, 0.5 * d.side);
+  const std::size_t K = std::max(d.means.size(), d.covariances.size());
+  std::vector<MixtureComponent> components;
+  for (std::size_t k = 0; k < K; ++k) {
+    MixtureComponent component;
+    const std::size_t D = d.means.empty() ? d.covariances[k].size() : d.means[k].size();
+    component.weight = d.weights.empty() ? 1.0 : d.weights[k];
+    component.mean = d.means.empty() ? std::vector<double>(D, 0.0) : d.means[k];
+    if (d.covariances.empty()) {
+      component =
+          MixtureComponent::isotropic(component.weight, component.mean, d.std.size() == 1 ? d.std[0] : d.std[k]);
+    } else {
+      for (const auto& row : d.covariances[k])
+        component.covariance.insert(component.covariance.end(), row.begin(), row.end());
+    }
+    components.push_back(std::move(component));
+  }
+  if (d.kind == "laplace_mixture") return std::make_shared<LaplaceMixture>(std::move(components));
+  return std::make_shared<GaussianMixture>(std::move(components));
+}
+
+PreparedData prepare_data(const Config& config) {
+  PreparedData data = is_synthetic(config.data) ? prepare_synthetic(config) : prepare_set(config);
+  data.seed = config.run.seed;
+  data.epoch_size = config.data.epoch_size;
+  measure(data);
+  return data;
+}
+
+DataFacts facts_of(const PreparedData& data) {
+  return {data.n_outputs, data.n_inputs, data.target ? data.epoch_size : data.rows.rows(), data.image.has_value()};
+}
+
+void save_data_maps(const PreparedData& data, const std::filesystem::path& path) {
+  TensorFile file;
+  data.datum_scaling.to_tensors(file);
+  data.filter->to_tensors(file);
+  file.put_vector("scaling.shift", data.scaling.shift);
+  file.put_vector("scaling.scale", std::vector<double>{data.scaling.scale});
+  file.put_vector("sizes", std::vector<std::int64_t>{data.n_outputs, data.n_inputs});
+  file.put_vector("largest_norm", std::vector<double>{data.largest_norm});
+  if (data.image) {
+    file.put_vector("image", std::vector<std::int64_t>{data.image->rows, data.image->cols, data.image->channels});
+  }
+  file.metadata["description"] = data.description;
+  write_safetensors(path, file);
+}
+
+PreparedData load_data_maps(const std::filesystem::path& path) {
+  const TensorFile file = read_safetensors(path);
+  PreparedData data;
+  data.datum_scaling = DatumScaling::from_tensors(file);
+  data.filter = filter_from_tensors(file);
+  data.scaling.shift = file.values<double>("scaling.shift");
+  data.scaling.scale = file.values<double>("scaling.scale", 1)[0];
+  const auto sizes = file.values<std::int64_t>("sizes", 2);
+  data.n_outputs = sizes[0];
+  data.n_inputs = sizes[1];
+  data.largest_norm = file.values<double>("largest_norm", 1)[0];
+  if (file.has("image")) {
+    const auto image = file.values<std::int64_t>("image", 3);
+    data.image = ImageShape{image[0], image[1], image[2]};
+  }
+  data.description = file.metadata_at("description");
+  return data;
+}
+
+}  // namespace tarn

@@ -1,0 +1,292 @@
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+
+#include "tarn/core/log.hpp"
+#include "tarn/core/noise.hpp"
+#include "tarn/core/progress.hpp"
+#include "tarn/experiment/stages.hpp"
+#include "tarn/io/draws.hpp"
+#include "tarn/io/npy.hpp"
+#include "tarn/models/pseudo_inverse.hpp"
+
+namespace tarn {
+namespace {
+
+// Undoes shift and scale before draws are written (and a per-feature scaling too, where there is no filter in between).
+class UnscalingSink final : public Sink {
+ public:
+  UnscalingSink(Sink& next, const PreparedData& data) : next_(next), data_(data) {}
+  void take(const DrawBlock& block) override {
+    DrawBlock out = block;
+    const Matrix<float> x = in_file_units(data_, block.x);
+    out.x = x.view();
+    next_.take(out);
+  }
+  static Matrix<float> in_file_units(const PreparedData& data, MatrixView<const float> x) {
+    if (data.filter->kind() == "none") return data.to_data_units(x);
+    Matrix<float> out(x.rows, x.cols);
+    std::copy_n(x.data, x.size(), out.data());
+    invert_scaling(data.scaling, out);
+    return out;
+  }
+
+ private:
+  Sink& next_;
+  const PreparedData& data_;
+};
+
+// Inputs `[B, U]` or `[T, B, U]` for the chains of a range, as the engine wants them.
+struct Inputs {
+  Matrix<float> values;
+  std::int64_t n_pieces = 1;
+};
+
+Inputs read_inputs(const std::string& path, std::int64_t n_inputs, std::int64_t n_chains, const ChainRange& range) {
+  Inputs inputs;
+  if (n_inputs == 0) {
+    if (!path.empty()) fail_usage("sampling.condition: the network takes no inputs (U = 0)");
+    return inputs;
+  }
+  if (path.empty())
+    fail_usage("sampling.condition: the network takes {} inputs a chain; give a .npy [chains, {}]", n_inputs, n_inputs);
+  const NpyArray array = read_npy(path);
+  const auto& shape = array.shape;
+  const bool series = shape.size() == 3;
+  const std::int64_t pieces = series ? shape[0] : 1;
+  if (shape.size() < 2 || shape.size() > 3 || shape[shape.size() - 2] != n_chains || shape.back() != n_inputs ||
+      pieces < 1) {
+    fail_usage("{}: needs shape [{}, {}] or [T, {}, {}], found [{}]", path, n_chains, n_inputs, n_chains, n_inputs,
+               fmt::join(shape, ", "));
+  }
+  const Matrix<float> all = read_npy_matrix(path);  // first axis as rows, the rest in a row
+  const std::int64_t here = range.end - range.begin;
+  inputs.n_pieces = pieces;
+  inputs.values = Matrix<float>(pieces * here, n_inputs);
+  for (std::int64_t t = 0; t < pieces; ++t) {
+    std::copy_n(all.data() + (t * n_chains + range.begin) * n_inputs, here * n_inputs, inputs.values.row(t * here));
+  }
+  return inputs;
+}
+
+Matrix<float> read_clamp(const std::string& path, std::int64_t n_outputs, std::int64_t n_chains,
+                         const ChainRange& range) {
+  if (path.empty()) return {};
+  Matrix<float> values = read_npy_matrix(path);
+  if (values.cols() == 1 && values.rows() == n_outputs) {  // one vector [D] for all
+    Matrix<float> row(1, n_outputs);
+    std::copy_n(values.data(), n_outputs, row.data());
+    return row;
+  }
+  if (values.cols() != n_outputs || (values.rows() != n_chains && values.rows() != 1)) {
+    fail_usage("{}: needs shape [{}] or [{}, {}], found [{}, {}]", path, n_outputs, n_chains, n_outputs, values.rows(),
+               values.cols());
+  }
+  if (values.rows() == 1) return values;
+  Matrix<float> here(range.end - range.begin, n_outputs);
+  std::copy_n(values.row(range.begin), here.size(), here.data());
+  return here;
+}
+
+std::vector<Stage> make_stages(const SamplingConfig& s, const PreparedData& data,
+                               const std::vector<SamplingNetwork>& levels, const PreparedLevels& prepared) {
+  std::vector<Stage> stages;
+  for (std::size_t l = 0; l < levels.size(); ++l) {
+    Stage stage;
+    stage.network = &prepared[l];
+    stage.sigma = levels[l].sigma;
+    stage.dt = s.dt;
+    if (data.largest_norm > 0.0) stage.bound = chain_bound(s.bound, data.largest_norm, data.n_outputs, stage.sigma);
+    stages.push_back(stage);
+  }
+  if (s.schedule == "last_level") return plain_schedule(stages.back(), s.burn_in, s.steps, s.thin);
+  return annealed_schedule(stages, s.annealed.steps_per_level, s.annealed.dt0, s.annealed.then_steps, s.thin);
+}
+
+}  // namespace
+
+PreparedLevels::PreparedLevels(Backend& backend, const std::vector<SamplingNetwork>& levels,
+                               MatrixView<const float> J) {
+  for (const SamplingNetwork& level : levels) {
+    runnable_.push_back(J.data ? RunnableNetwork(level, J) : RunnableNetwork(level));
+    prepared_.push_back(backend.prepare(runnable_.back().view()));
+  }
+}
+
+Matrix<float> irreversible_matrix(const IrreversibleConfig& c, std::int64_t D, std::uint64_t seed) {
+  Matrix<float> J;
+  if (!c.matrix.empty()) {
+    J = read_npy_matrix(c.matrix);
+    if (J.rows() != D || J.cols() != D)
+      fail_usage("{}: J must be {} x {}, found {} x {}", c.matrix, D, D, J.rows(), J.cols());
+  } else if (c.strength > 0.0) {
+    if (D < 2) fail_usage("sampling.irreversible.strength: needs at least two outputs, found D = {}", D);
+    Matrix<float> A(D, D);
+    fill_normals(seed, Stream::weight_init, 0, 16, 1, A);  // matrix number 16: behind the weights of all models
+    J = Matrix<float>(D, D);
+    for (std::int64_t i = 0; i < D; ++i) {
+      for (std::int64_t j = 0; j < D; ++j) J(i, j) = A(i, j) - A(j, i);
+    }
+  }
+  if (c.strength > 0.0) {
+    double square = 0.0;
+    for (std::int64_t i = 0; i < J.size(); ++i) square += static_cast<double>(J.data()[i]) * J.data()[i];
+    if (square == 0.0)
+      fail_usage("sampling.irreversible.strength: the matrix is zero and cannot be scaled to {}", c.strength);
+    const auto factor = static_cast<float>(c.strength / std::sqrt(square));
+    for (std::int64_t i = 0; i < J.size(); ++i) J.data()[i] *= factor;
+  }
+  return J;
+}
+
+std::vector<std::int64_t> parse_neurons(const std::string& text, std::int64_t N, std::uint64_t seed) {
+  std::vector<std::int64_t> neurons;
+  const auto number = [&](std::string_view part) {
+    std::int64_t value = -1;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc{} || end != part.data() + part.size() || value < 0) {
+      fail_usage("sampling.record.neurons: \"{}\" is neither \"all\", \"random:K\" nor a list like \"0,3,17\"", text);
+    }
+    return value;
+  };
+  if (text == "all") {
+    neurons.resize(static_cast<std::size_t>(N));
+    std::iota(neurons.begin(), neurons.end(), std::int64_t{0});
+    return neurons;
+  }
+  if (text.starts_with("random:")) {
+    const std::int64_t K = number(std::string_view(text).substr(7));
+    if (K < 1 || K > N) fail_usage("sampling.record.neurons: random:K needs K from 1 to {}, found {}", N, K);
+    Matrix<std::uint32_t> keys(N, 1);
+    fill_words(seed, Stream::evaluation, 0, 0, 1, keys);
+    std::vector<std::int64_t> order(static_cast<std::size_t>(N));
+    std::iota(order.begin(), order.end(), std::int64_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return keys(a, 0) < keys(b, 0); });
+    order.resize(static_cast<std::size_t>(K));
+    std::sort(order.begin(), order.end());
+    return order;
+  }
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    neurons.push_back(number(std::string_view(text).substr(at, comma - at)));
+    if (neurons.back() >= N)
+      fail_usage("sampling.record.neurons: neuron {} is out of range 0 to {}", neurons.back(), N - 1);
+    at = comma + 1;
+  }
+  return neurons;
+}
+
+SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
+                               const std::vector<SamplingNetwork>& levels, Backend& backend,
+                               const std::filesystem::path& folder, const ChainRange& asked) {
+  const SamplingConfig& s = config.sampling;
+  const ChainRange range{asked.begin, asked.end < 0 ? s.chains : asked.end};
+  if (range.begin < 0 || range.begin >= range.end || range.end > s.chains) {
+    fail_usage("chain range {}:{} must lie within 0:{}", range.begin, range.end, s.chains);
+  }
+  require(!levels.empty(), "sampling: no trained network");
+  const std::int64_t D = levels.back().n_outputs, N = levels.back().n_neurons();
+  const Matrix<float> J = irreversible_matrix(s.irreversible, D, config.run.seed);
+  const PreparedLevels prepared(backend, levels, J.view());
+  if (!J.empty() && s.integrator == "leimkuhler_matthews") {
+    warn("sampling.integrator: leimkuhler_matthews is only first-order accurate with an irreversible drift");
+  }
+
+  SamplingOutcome outcome;
+  outcome.stages = make_stages(s, data, levels, prepared);
+  const Inputs inputs = read_inputs(s.condition, levels.back().n_inputs, s.chains, range);
+  const Matrix<float> clamp = read_clamp(s.clamp, D, s.chains, range);
+  Matrix<float> P, initial_rows;
+
+  SamplingRun run;
+  run.stages = outcome.stages;
+  run.integrator = s.integrator == "leimkuhler_matthews" ? Integrator::leimkuhler_matthews : Integrator::euler_maruyama;
+  run.seed = config.run.seed;
+  run.first_chain = static_cast<std::uint64_t>(range.begin);
+  run.n_chains = range.end - range.begin;
+  run.denoise = final_denoise(s);
+  run.inputs = inputs.values.view();
+  run.n_input_pieces = inputs.n_pieces;
+  run.clamp = clamp.view();
+
+  run.initial.space = s.initial.space == "r" ? InitialSpace::r : InitialSpace::x;
+  run.initial.low = s.initial.low;
+  run.initial.high = s.initial.high;
+  run.initial.standard_deviation = s.initial.std;
+  if (s.initial.kind == "uniform") run.initial.kind = InitialKind::uniform;
+  if (s.initial.kind == "data") {
+    run.initial.kind = InitialKind::data;
+    run.initial.rows = data.rows.view();
+    if (data.rows.empty())
+      fail_usage("sampling.initial.kind: \"data\" needs the training data, which are not at hand here");
+  }
+  if (s.initial.kind == "file") {
+    run.initial.kind = InitialKind::file;
+    initial_rows = read_npy_matrix(s.initial.path);
+    run.initial.rows = initial_rows.view();
+  }
+  if (s.record.reservoir) {
+    if (levels.back().kind != ModelKind::reservoir_sampler) {
+      fail_usage("sampling.record.reservoir: a {} has no reservoir", name_of(levels.back().kind));
+    }
+    if (s.schedule == "annealed") {
+      fail_usage(
+          "sampling.record.reservoir: needs sampling.schedule = \"last_level\", since each level has a reservoir of "
+          "its own");
+    }
+    run.reservoir = true;
+    P = pseudo_inverse(levels.back().W_out);
+    run.P = P.view();
+    run.recording.neurons = parse_neurons(s.record.neurons, N, config.run.seed);
+    run.recording.every = s.record.every;
+    if (!s.record.projections.empty()) run.recording.projections = read_npy_matrix(s.record.projections);
+  }
+
+  DrawLayout layout;
+  layout.n_chains_total = s.chains;
+  layout.chain_begin = range.begin;
+  layout.chain_end = range.end;
+  layout.n_dims = D;
+  layout.n_recorded = run.recording.n_recorded();
+  Attributes attributes{{"inference_library", std::string("tarn")},
+                        {"inference_library_version", std::string(TARN_VERSION)},
+                        {"seed", static_cast<std::int64_t>(config.run.seed)},
+                        {"run_name", config.run.name},
+                        {"integrator", s.integrator},
+                        {"schedule", s.schedule},
+                        {"tau_ms", config.run.tau_ms}};
+  DrawSegments segments(folder / "samples", layout, attributes);
+  UnscalingSink sink(segments, data);
+
+  const double total = static_cast<double>(n_steps(run.stages)) * static_cast<double>(run.n_chains);
+  info("sampling: {} chains, {} steps each, {}, {}{}", run.n_chains, n_steps(run.stages), s.schedule, s.integrator,
+       run.reservoir ? ", reservoir mode" : "");
+  Progress bar("sampling", total, "chain-steps");
+  outcome.result = run_chains(backend, run, &sink, [&](double done, std::int64_t lost) {
+    bar.update(done, lost > 0 ? fmt::format("{} chains quarantined", lost) : "");
+  });
+  segments.finish({outcome.result.first_bad_step, {}});
+  outcome.last_draw = UnscalingSink::in_file_units(data, outcome.result.last_draw);
+  info("sampling: done in {}, {} chain-steps/s", duration(outcome.result.seconds),
+       si(outcome.result.chain_steps / outcome.result.seconds));
+  if (outcome.result.n_quarantined > 0) {
+    const auto& first = outcome.result.first_bad_step;
+    const auto chain = std::find_if(first.begin(), first.end(), [](auto step) { return step >= 0; }) - first.begin();
+    warn("{} of {} chains became non-finite or left the bound and are quarantined (chain {} at step {} for one)",
+         outcome.result.n_quarantined, run.n_chains, range.begin + chain, first[static_cast<std::size_t>(chain)]);
+  }
+
+  if (s.merge && run.n_chains == s.chains) {
+    MergeOptions options;
+    Matrix<float> decoded;
+    if (data.image) {
+      decoded = data.to_data_units(outcome.result.last_draw);
+      options.images = DecodedImages{decoded.view(), data.image->rows, data.image->cols, data.image->channels};
+    }
+    merge_draws({folder / "samples"}, folder / "samples.nc", options);
+  }
+  return outcome;
+}
+
+}  // namespace tarn

@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tarn/core/log.hpp"
+#include "tarn/core/progress.hpp"
+#include "tarn/experiment/stages.hpp"
+#include "tarn/models/initial_weights.hpp"
+#include "tarn/models/weights_file.hpp"
+
+namespace tarn {
+namespace {
+
+std::string json_line(const TrainingRecord& r) {
+  nlohmann::ordered_json line;
+  line["kind"] = "training";
+  line["step"] = r.step;
+  line["level"] = r.level;
+  line["sigma"] = r.sigma;
+  line["learning_rate"] = r.learning_rate;
+  line["loss"] = r.loss.loss;
+  line["excess_loss"] = r.loss.excess;
+  if (r.loss.gradient_norm > 0.0) line["gradient_norm"] = r.loss.gradient_norm;
+  return line.dump();
+}
+
+OutputScaling parse_output_scaling(const std::string& name) {
+  if (name == "inverse_sigma") return OutputScaling::inverse_sigma;
+  return name == "inverse_sigma2" ? OutputScaling::inverse_sigma2 : OutputScaling::none;
+}
+
+}  // namespace
+
+OptimizerSettings optimizer_settings(const OptimizerConfig& c) {
+  OptimizerSettings o;
+  o.kind = c.kind == "adamw" ? OptimizerKind::adamw : OptimizerKind::adam;
+  o.weight_decay = c.weight_decay;
+  o.amsgrad = c.amsgrad;
+  o.ema = c.ema;
+  o.clip_norm = c.clip_norm;
+  return o;
+}
+
+TrainingPlan training_plan(const Config& config, const PreparedData& data) {
+  const TrainingConfig& t = config.training;
+  TrainingPlan plan;
+  plan.sigmas = noise_levels(t.noise);
+  plan.batch_size = t.batch_size;
+  const std::int64_t per_epoch = data.batches()->steps_per_epoch(t.batch_size);
+  plan.steps_per_level = share_steps(t.epochs * per_epoch, static_cast<std::int64_t>(plan.sigmas.size()));
+  plan.seed = config.run.seed;
+  plan.learning_rate = t.optimizer.lr;
+  plan.schedule = t.optimizer.lr_schedule == "cosine" ? LearningRateSchedule::cosine : LearningRateSchedule::constant;
+  plan.restart_per_level = t.optimizer.restart_per_level;
+  plan.output_scaling = parse_output_scaling(t.quality.output_scaling);
+  plan.antithetic = t.noise.antithetic;
+  plan.confinement_points = t.quality.confinement;
+  plan.confinement_pull = t.quality.confinement_pull;
+  for (std::size_t i = 0; i < 2; ++i) plan.confinement_radius[i] = t.quality.confinement_radius.at(i);
+  plan.largest_norm = data.largest_norm;
+  return plan;
+}
+
+SamplingNetwork starting_network(const Config& config, const PreparedData& data) {
+  const ModelConfig& m = config.model;
+  const ModelKind kind = parse_model_kind(m.kind);
+  const Nonlinearity phi = parse_nonlinearity(m.nonlinearity);
+  SamplingNetwork network;
+  if (config.training.init.empty()) {
+    const QualityConfig& q = config.training.quality;
+    network = initial_network(kind, phi, data.n_outputs, data.n_inputs, m.neurons, config.run.seed,
+                              {q.input_gain, q.bias_gain});
+  } else {
+    network = load_network(config.training.init, {phi, kind});
+    if (network.n_outputs != data.n_outputs || network.n_inputs != data.n_inputs) {
+      fail_usage("{}: weights for D = {}, U = {}, but the data have D = {}, U = {}", config.training.init,
+                 network.n_outputs, network.n_inputs, data.n_outputs, data.n_inputs);
+    }
+    if (network.kind != kind || network.phi != phi) {
+      fail_usage("{}: weights of a {} with {}, but the config asks for {} with {}", config.training.init,
+                 name_of(network.kind), name_of(network.phi), m.kind, m.nonlinearity);
+    }
+    if (network.scaling != data.scaling) {
+      warn("{}: its weights were trained with another shift or scale than these data have", config.training.init);
+    }
+  }
+  network.scaling = data.scaling;
+  return network;
+}
+
+TrainingOutcome train_stage(const Config& config, const PreparedData& data, Backend& backend, const RunFolder& folder) {
+  const TrainingPlan plan = training_plan(config, data);
+  const auto model =
+      make_trainable(backend, starting_network(config, data), optimizer_settings(config.training.optimizer));
+  const auto source = data.batches();
+  JsonLines metrics(folder.metrics());
+  TrainingOutcome outcome;
+
+  std::int64_t total = 0;
+  for (const auto n : plan.steps_per_level) total += n;
+  info("training: {} steps of {} over {} noise levels, sigma {:.4g} to {:.4g}", total, plan.batch_size,
+       plan.sigmas.size(), plan.sigmas.front(), plan.sigmas.back());
+  Progress bar("training", static_cast<double>(total), "steps");
+  TrainingObserver observer;
+  observer.progress = [&](std::int64_t step, std::int64_t, std::int64_t level, const DsmLoss& loss) {
+    bar.update(static_cast<double>(step),
+               fmt::format("level {}/{}, excess loss {:.4g}", level + 1, plan.sigmas.size(), loss.excess));
+  };
+  observer.record = [&](const TrainingRecord& record) {
+    metrics.write(json_line(record));
+    outcome.records.push_back(record);
+  };
+  observer.level_end = [&](std::int64_t level, std::int64_t, const SamplingNetwork& network) {
+    save_network(folder.level_file(level), network);
+    outcome.levels.push_back(network);
+  };
+  const SamplingNetwork last = train(*model, *source, plan, observer);
+  save_network(folder.weights(), last);
+  outcome.n_steps = total;
+  outcome.seconds = bar.seconds();
+  info("training: done in {}, {} steps/s", duration(outcome.seconds), si(static_cast<double>(total) / outcome.seconds));
+  return outcome;
+}
+
+}  // namespace tarn
