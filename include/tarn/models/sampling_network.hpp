@@ -1,9 +1,9 @@
-// The three sampling networks of Chen et al. 2023 (arXiv 2308.11809): parameters on the host, score, and how they are run.
+// The three sampling networks of Chen et al. 2023 (arXiv 2308.11809): parameters on the host, score, and how they are
+// run.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "tarn/compute/network_view.hpp"
 #include "tarn/core/affine_scaling.hpp"
@@ -29,12 +29,13 @@ struct SamplingNetwork {
   std::int64_t n_outputs = 0;  ///< D
   std::int64_t n_inputs = 0;   ///< U
 
-  Matrix<float> W_in;    ///< `[N, D+U]`; sampler-only: the recurrent `W` `[D, D]`
-  Matrix<float> b;       ///< `[1, N]`
-  Matrix<float> W_out;   ///< `[D, N]`; sampler-only: empty
-  Matrix<float> gamma;   ///< `[1, D]`, sampler-only
-  Matrix<float> S;       ///< `[D, D]`, sampler-only
-  Matrix<float> drift_map;  ///< `[D, D]` `M^T` with `score = f M^T`, or empty (identity); trained irreversible drift
+  Matrix<float> W_in;       ///< `[N, D+U]`; sampler-only: the recurrent `W` `[D, D]`
+  Matrix<float> b;          ///< `[1, N]`
+  Matrix<float> W_out;      ///< `[D, N]`; sampler-only: empty
+  Matrix<float> gamma;      ///< `[1, D]`, sampler-only
+  Matrix<float> S;          ///< `[D, D]`, sampler-only
+  Matrix<float> drift_map;  ///< `[D, D]` `M` with `score = f M^T`, `f` the drift above; or empty (identity): a trained
+                            ///< irreversible drift has `M = (I + J)^-1`
 
   AffineScaling scaling;  ///< of the space the network lives in
   double sigma = 0.0;     ///< noise level it was trained at, in scaled filter space; 0 = unknown
@@ -44,11 +45,22 @@ struct SamplingNetwork {
   void validate() const;
 };
 
-/// A sampling network in the form that backends run: owns what the view points to.
-/// All three kinds become `f(x) = (-x + phi([x u] W_in^T + b) W_out^T + c) M^T`; see network_view.hpp.
+/// Which drift of a network is run. The two differ only where it has a `drift_map`.
+enum class DriftForm : std::uint8_t {
+  score,    ///< `f M^T`
+  circuit,  ///< `f`, the circuit's own drift: same stationary law, irreversible
+};
+
+/// A sampling network in the form that backends run: owns what the view points to, and the view stays valid when it is
+/// moved. All three kinds become `f(x) = (-x + phi([x u] W_in^T + b) W_out^T + c) M^T`; see network_view.hpp.
 class RunnableNetwork {
  public:
-  explicit RunnableNetwork(const SamplingNetwork& network);
+  /// Throws `Error` as `SamplingNetwork::validate`.
+  explicit RunnableNetwork(const SamplingNetwork& network, DriftForm form = DriftForm::score);
+  /// The irreversible drift `score (I + J)^T`, which has the stationary law of the score for any skew-symmetric `J`
+  /// `[D, D]`. Throws `Error` where `J` has another shape, is not finite, or `J + J^T` exceeds 1e-6 of the largest
+  /// entry.
+  RunnableNetwork(const SamplingNetwork& network, MatrixView<const float> J);
   const NetworkView& view() const { return view_; }
   RunnableNetwork(RunnableNetwork&&) = default;
   RunnableNetwork& operator=(RunnableNetwork&&) = default;

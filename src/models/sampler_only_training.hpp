@@ -1,0 +1,48 @@
+// Training of the sampler-only networks on the host: D of order 1, so plain serial code, the same bits on any number of
+// threads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cpu/dsm_batch.hpp"
+#include "tarn/core/matrix.hpp"
+#include "tarn/models/sampler_only_dsm.hpp"
+#include "tarn/models/trainable.hpp"
+
+namespace tarn {
+
+class SamplerOnlyTraining final : public TrainableModel {
+ public:
+  SamplerOnlyTraining(const SamplingNetwork& initial, const OptimizerSettings& optimizer);
+
+  void run(BatchSource& source, const DsmLevel& level, std::int64_t batch_size, std::uint64_t seed,
+           std::int64_t first_step, std::span<const float> learning_rates, std::span<DsmLoss> losses) override;
+  SamplingNetwork network() const override { return network_; }
+  SamplingNetwork averaged_network() const override;
+  void reset_optimizer() override;
+  void reset_average() override;
+
+ private:
+  /// One trained array and what the optimiser keeps of it.
+  struct Slot {
+    Matrix<float>* weights;         ///< in `network_`
+    Matrix<float>* average;         ///< in `average_`
+    const Matrix<float>* gradient;  ///< in `gradient_`
+    std::vector<float> first, second, largest;
+  };
+
+  void update(double learning_rate, double gradient_scale);
+  double gradient_norm() const;
+
+  OptimizerSettings optimizer_;
+  SamplingNetwork network_, average_;
+  SamplerOnlyGradient gradient_;
+  SamplerOnlyGradients gradients_;
+  cpu::NoisyBatches batches_;
+  std::vector<Slot> slots_;
+  std::int64_t n_updates_ = 0;
+};
+
+}  // namespace tarn
