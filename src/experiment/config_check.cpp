@@ -81,8 +81,10 @@ void check_data(const Config& config) {
   if (is_mixture(data)) check_mixture(config);
   expect(!is_synthetic(data) || is_mixture(data) || data.inputs < 2, config, "data.inputs",
          "{} inputs, but the law has 2 dimensions in all", data.inputs);
-  expect(!is_synthetic(data) || (data.scaling != "divide_255" && data.scaling != "unit_norm"), config, "data.scaling",
-         "\"{}\" is for images; a synthetic law allows: auto, none, standardise", data.scaling);
+  expect(data.kind != "npy" || data.classes.empty() || !data.labels.empty(), config, "data.classes",
+         "needs data.labels, the file that says which class an item has");
+  expect(!is_synthetic(data) || data.scaling == "auto" || data.scaling == "none", config, "data.scaling",
+         "\"{}\" is for data sets; a synthetic law allows: auto, none", data.scaling);
 }
 
 bool is_sampler_only(const Config& config) { return config.model.kind != "reservoir_sampler"; }

@@ -189,7 +189,8 @@ TEST(Config, MixturesMustFitTogether) {
 }
 
 TEST(Config, OtherKeysThatContradictEachOther) {
-  EXPECT_THAT(refusal("[data]\nkind = \"ring\"\nscaling = \"divide_255\""), HasSubstr("is for images"));
+  EXPECT_THAT(refusal("[data]\nkind = \"ring\"\nscaling = \"divide_255\""), HasSubstr("is for data sets"));
+  EXPECT_THAT(refusal("[data]\nkind = \"npy\"\nclasses = [1]"), HasSubstr("needs data.labels"));
   EXPECT_THAT(refusal("[data]\nkind = \"two_moons\"\ninputs = 2"), HasSubstr("2 dimensions in all"));
   EXPECT_THAT(refusal(kPeak + "[training.quality]\nconfinement_radius = [13.0, 1.3]"),
               HasSubstr("two numbers, the smaller first"));

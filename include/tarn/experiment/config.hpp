@@ -42,6 +42,7 @@ struct DataConfig {
 
   // Files. Relative paths start at the working directory.
   std::string path;                   ///< file or folder
+  std::string labels;                 ///< idx, npy: file of labels, or "": the one beside idx images, if any
   std::vector<std::int64_t> classes;  ///< keep items with these labels; empty = all
   std::int64_t max_items = 0;         ///< the first so many items; 0 = all
   std::string condition;              ///< `.npy` `[n_items, U]` of inputs that go with the items, or ""
