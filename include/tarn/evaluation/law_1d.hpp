@@ -29,7 +29,7 @@ class Law1d {
   static Law1d from_log_density(LogDensity1d log_density, double centre, double scale);
 
   /// The law of `x + sigma xi`, x drawn from `target`. Throws `Error` unless `target` is one-dimensional with a density
-  /// at this sigma.
+  /// at this sigma. The target must outlive the law.
   static Law1d from_target(const Target& target, double sigma);
 
   /// From log densities (up to a constant) at `2 n_cells + 1` even nodes from `low` to `high`: cell ends and middles.
@@ -45,7 +45,7 @@ class Law1d {
   const std::vector<double>& weights() const { return weights_; }
 
   double density(double x) const;
-  /// Normalised. Outside the limits the function the law was made from, or, where it was made from a table, a straight
+  /// Normalised. From the function the law was made from; where it was made from a table, outside the limits a straight
   /// line with the last slope.
   double log_density(double x) const;
   double cdf(double x) const;
@@ -66,7 +66,7 @@ class Law1d {
   std::vector<double> weights_;      // [2 n + 1]
   std::vector<double> cdf_;          // [n + 1], at cell ends
   std::vector<double> integrated_;   // [n + 1], at cell ends
-  LogDensity1d beyond_;              // unnormalised, or empty
+  LogDensity1d function_;            ///< unnormalised, or empty
   double log_mass_ = 0.0;            // log of the integral of exp(unnormalised log density)
 };
 

@@ -11,17 +11,19 @@ namespace tarn {
 /// Either the law, or why there is none.
 struct StationaryLaw {
   std::optional<Law1d> law;
-  std::string problem;      ///< one line where `law` is empty, e.g. "does not confine: ... on the right"
+  std::string problem;      ///< one line: why `law` is empty, or a leak far outside it; empty where all is well
   bool left_open = false;   ///< the drift does not pull back from -infinity
   bool right_open = false;  ///< ... from +infinity
-  bool resolved = true;     ///< false where the finest grid still moves the distribution function by more than 1e-8
+  bool resolved = true;     ///< false where the finest grid still moves the distribution function by more than 1e-7
 
   explicit operator bool() const { return law.has_value(); }
 };
 
 /// `p(x)` proportional to `exp(int s)`. The grid grows outward from `centre +- 4 scale` until the log density has
 /// fallen by 40 from its largest value; where it does not within 2^20 scales the drift does not confine, and the
-/// law cannot be normalised: an explicit result, not an error. Non-finite scores likewise.
+/// law cannot be normalised: an explicit result, not an error. Non-finite scores likewise. A drift that confines behind
+/// a barrier of 40 but points outward much farther out has a law (for chains that stay), with `problem` and the open
+/// side set.
 /// Throws `Error` unless scale is positive and finite.
 StationaryLaw stationary_law(const BatchFunction1d& score, double centre = 0.0, double scale = 1.0);
 

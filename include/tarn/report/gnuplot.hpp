@@ -36,15 +36,15 @@ struct Marker {
   std::string text;
 };
 
-using Range = std::pair<double, double>;
+using AxisRange = std::pair<double, double>;
 
 /// One set of axes.
 struct Panel {
   std::string title;
   std::string x_label;  ///< with its unit
   std::string y_label;
-  std::optional<Range> x_range;
-  std::optional<Range> y_range;
+  std::optional<AxisRange> x_range;
+  std::optional<AxisRange> y_range;
   bool log_y = false;
   bool legend = true;
   std::vector<Series> series;  ///< the first lies at the bottom

@@ -1,0 +1,319 @@
+#include "tarn/evaluation/best_fit.hpp"
+
+#include <fmt/format.h>
+#include <lapacke.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "batch_function.hpp"
+#include "evaluation_noise.hpp"
+#include "nonlinearity_double.hpp"
+#include "tarn/core/error.hpp"
+#include "tarn/core/noise.hpp"
+
+namespace tarn {
+namespace {
+
+constexpr int quadrature_points = 2001;
+
+void check(const FitProblem& p) {
+  require(p.x.rows() >= 1 && p.x.cols() >= 1 && p.score.rows() == p.x.rows() && p.score.cols() == p.x.cols() &&
+              static_cast<std::int64_t>(p.weights.size()) == p.x.rows(),
+          "a fit needs points and scores of the same shape and a weight each; found {} x {}, {} x {}, {} weights",
+          p.x.rows(), p.x.cols(), p.score.rows(), p.score.cols(), p.weights.size());
+}
+
+double weighted_error(const FitProblem& p, const Matrix<double>& drift) {
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < p.x.rows(); ++i) {
+    for (std::int64_t j = 0; j < p.x.cols(); ++j) {
+      const double e = drift(i, j) - p.score(i, j);
+      sum += p.weights[static_cast<std::size_t>(i)] * e * e;
+    }
+  }
+  return sum;
+}
+
+std::string signed_number(double value) { return fmt::format("{} {:.2f}", value < 0.0 ? "-" : "+", std::abs(value)); }
+
+}  // namespace
+
+FitProblem fit_problem(const Law1d& law, const BatchFunction1d& true_score) {
+  FitProblem p{Matrix<double>(quadrature_points, 1), std::vector<double>(quadrature_points), {}};
+  const double width = (law.high() - law.low()) / (quadrature_points - 1);
+  double mass = 0.0;
+  for (int i = 0; i < quadrature_points; ++i) {
+    p.x(i, 0) = law.low() + width * i;
+    const int simpson = i == 0 || i == quadrature_points - 1 ? 1 : i % 2 == 1 ? 4 : 2;
+    mass += p.weights[static_cast<std::size_t>(i)] = simpson * law.density(p.x(i, 0));
+  }
+  for (double& w : p.weights) w /= mass;
+  p.score = Matrix<double>(quadrature_points, 1);
+  const std::vector<double> score = evaluate(true_score, std::span<const double>(p.x.data(), quadrature_points));
+  std::copy(score.begin(), score.end(), p.score.data());
+  return p;
+}
+
+FitProblem fit_problem(const Target& target, double sigma, std::int64_t n, std::uint64_t seed) {
+  require(n >= 1 && n < std::int64_t{1} << 32, "a fit needs 1 to 2^32 draws, found {}", n);
+  const std::int64_t D = target.dimension();
+  FitProblem p{Matrix<double>(n, D), std::vector<double>(static_cast<std::size_t>(n), 1.0 / static_cast<double>(n)),
+               Matrix<double>(n, D)};
+  const auto first = evaluation_chain(EvaluationNoise::fit_points, 0);
+  Matrix<float> draws(n, D), noise(n, D);
+  target.draw(seed, first, draws.view());
+  fill_normals(seed, Stream::evaluation, first, 0, 1, noise.view());
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < D; ++j) p.x(i, j) = draws(i, j) + sigma * noise(i, j);
+    target.score(p.x.row(i), sigma, p.score.row(i));
+  }
+  return p;
+}
+
+// ---- sampler_only_sc --------------------------------------------------------------------------------------------
+
+Matrix<double> SynapticFit::drift(MatrixView<const double> x) const {
+  const std::int64_t D = x.cols;
+  require(coefficients.rows() == 2 * D + 1 && coefficients.cols() == D,
+          "a fit in {} dimensions cannot be taken at points with {}", coefficients.cols(), D);
+  Matrix<double> s(x.rows, D);
+  for (std::int64_t i = 0; i < x.rows; ++i) {
+    for (std::int64_t j = 0; j < D; ++j) {
+      double sum = coefficients(D, j);
+      for (std::int64_t k = 0; k < D; ++k) {
+        sum += activate_double(phi, x(i, k)) * coefficients(k, j) + x(i, k) * coefficients(D + 1 + k, j);
+      }
+      s(i, j) = sum;
+    }
+  }
+  return s;
+}
+
+std::string SynapticFit::text() const {
+  require(coefficients.rows() == 3, "only a fit in one dimension is written out; this one has {}", coefficients.cols());
+  return fmt::format("{:.2f} {}(x) {} {} x", coefficients(0, 0), name_of(phi), signed_number(coefficients(1, 0)),
+                     signed_number(coefficients(2, 0)));
+}
+
+SynapticFit fit_sampler_only_sc(Nonlinearity phi, const FitProblem& p) {
+  check(p);
+  const std::int64_t n = p.x.rows(), D = p.x.cols(), m = 2 * D + 1;
+  Matrix<double> A(n, m), B(std::max(n, m), D);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double root = std::sqrt(p.weights[static_cast<std::size_t>(i)]);
+    for (std::int64_t k = 0; k < D; ++k) {
+      A(i, k) = root * activate_double(phi, p.x(i, k));
+      A(i, D + 1 + k) = root * p.x(i, k);
+      B(i, k) = root * p.score(i, k);
+    }
+    A(i, D) = root;
+  }
+  // complete orthogonal factorisation: the smallest coefficients where the functions depend on each other
+  std::vector<lapack_int> pivots(static_cast<std::size_t>(m), 0);
+  lapack_int rank = 0;
+  const auto status = LAPACKE_dgelsy(LAPACK_ROW_MAJOR, static_cast<lapack_int>(n), static_cast<lapack_int>(m),
+                                     static_cast<lapack_int>(D), A.data(), static_cast<lapack_int>(m), B.data(),
+                                     static_cast<lapack_int>(D), pivots.data(), 1e-10, &rank);
+  require(status == 0, "least squares failed (dgelsy returned {})", status);
+  SynapticFit fit{phi, Matrix<double>(m, D), 0.0};
+  std::copy(B.data(), B.data() + m * D, fit.coefficients.data());
+  fit.error = weighted_error(p, fit.drift(p.x.view()));
+  return fit;
+}
+
+// ---- sampler_only_fr --------------------------------------------------------------------------------------------
+
+Matrix<double> RateFit::drift(MatrixView<const double> x) const {
+  const std::int64_t D = x.cols;
+  require(W.rows() == D, "a fit in {} dimensions cannot be taken at points with {}", W.rows(), D);
+  Matrix<double> s(x.rows, D);
+  for (std::int64_t i = 0; i < x.rows; ++i) {
+    for (std::int64_t k = 0; k < D; ++k) {
+      double u = b[static_cast<std::size_t>(k)];
+      for (std::int64_t l = 0; l < D; ++l) u += W(k, l) * x(i, l);
+      const double v = activate_double(phi, u) - x(i, k);
+      for (std::int64_t j = 0; j < D; ++j) s(i, j) += v * M(k, j);
+    }
+  }
+  return s;
+}
+
+std::string RateFit::text() const {
+  require(W.rows() == 1, "only a fit in one dimension is written out; this one has {}", W.rows());
+  return fmt::format("{:.2f} ({}({:.2f} x {}) - x)", M(0, 0), name_of(phi), W(0, 0), signed_number(b[0]));
+}
+
+namespace {
+
+// Levenberg-Marquardt over all of W, b, M. The normal matrix is gathered point by point: a few parameters, many points.
+class RateFitter {
+ public:
+  RateFitter(Nonlinearity phi, const FitProblem& problem)
+      : phi_(phi), p_(problem), D_(problem.x.cols()), n_parameters_(2 * D_ * D_ + D_) {}
+
+  RateFit run(RateFit fit) {
+    solve_M(fit);
+    fit.error = weighted_error(p_, fit.drift(p_.x.view()));
+    double damping = 1e-3;
+    for (int iteration = 0, stalled = 0; iteration < 300 && stalled < 5; ++iteration) {
+      normal_equations(fit);
+      bool improved = false;
+      for (int attempt = 0; attempt < 12 && !improved; ++attempt) {
+        RateFit trial = fit;
+        if (step(damping, trial)) {
+          solve_M(trial);
+          trial.error = weighted_error(p_, trial.drift(p_.x.view()));
+          improved = trial.error < fit.error;
+        }
+        if (improved) {
+          stalled = trial.error > fit.error * (1.0 - 1e-9) ? stalled + 1 : 0;
+          fit = std::move(trial);
+          damping = std::max(damping / 5.0, 1e-12);
+        } else {
+          damping *= 4.0;
+        }
+      }
+      if (!improved) break;
+    }
+    return fit;
+  }
+
+ private:
+  // The best M for these W and b: weighted least squares, with the smallest M where units coincide.
+  void solve_M(RateFit& fit) const {
+    Matrix<double> G(D_, D_), R(D_, D_);
+    std::vector<double> v(static_cast<std::size_t>(D_));
+    for (std::int64_t i = 0; i < p_.x.rows(); ++i) {
+      const double w = p_.weights[static_cast<std::size_t>(i)];
+      for (std::int64_t k = 0; k < D_; ++k) v[k] = activate_double(phi_, preactivation(fit, i, k)) - p_.x(i, k);
+      for (std::int64_t k = 0; k < D_; ++k) {
+        for (std::int64_t j = 0; j < D_; ++j) {
+          G(k, j) += w * v[k] * v[j];
+          R(k, j) += w * v[k] * p_.score(i, j);
+        }
+      }
+    }
+    std::vector<lapack_int> pivots(static_cast<std::size_t>(D_), 0);
+    lapack_int rank = 0;
+    const auto d = static_cast<lapack_int>(D_);
+    if (LAPACKE_dgelsy(LAPACK_ROW_MAJOR, d, d, d, G.data(), d, R.data(), d, pivots.data(), 1e-12, &rank) == 0)
+      fit.M = R;
+  }
+
+  double preactivation(const RateFit& fit, std::int64_t i, std::int64_t k) const {
+    double u = fit.b[static_cast<std::size_t>(k)];
+    for (std::int64_t l = 0; l < D_; ++l) u += fit.W(k, l) * p_.x(i, l);
+    return u;
+  }
+
+  // H = J^T J and g = J^T r; parameters in the order W, b, M.
+  void normal_equations(const RateFit& fit) {
+    const std::int64_t P = n_parameters_, n = p_.x.rows();
+    H_ = Matrix<double>(P, P);
+    g_.assign(static_cast<std::size_t>(P), 0.0);
+    constexpr std::int64_t tile = 256;
+    Matrix<double> J(tile * D_, P);
+    std::vector<double> r(static_cast<std::size_t>(tile * D_)), a(static_cast<std::size_t>(D_)), da(a);
+    for (std::int64_t begin = 0; begin < n; begin += tile) {
+      const std::int64_t rows = std::min(tile, n - begin);
+      std::fill(J.data(), J.data() + J.size(), 0.0);
+      for (std::int64_t i = begin; i < begin + rows; ++i) {
+        const double root = std::sqrt(p_.weights[static_cast<std::size_t>(i)]);
+        for (std::int64_t k = 0; k < D_; ++k) {
+          const double u = preactivation(fit, i, k);
+          a[k] = activate_double(phi_, u);
+          da[k] = activate_derivative_double(phi_, u, a[k]);
+        }
+        for (std::int64_t j = 0; j < D_; ++j) {
+          double* row = J.row((i - begin) * D_ + j);
+          double drift = 0.0;
+          for (std::int64_t k = 0; k < D_; ++k) {
+            const double v = a[k] - p_.x(i, k), slope = root * da[k] * fit.M(k, j);
+            drift += v * fit.M(k, j);
+            for (std::int64_t l = 0; l < D_; ++l) row[k * D_ + l] = slope * p_.x(i, l);
+            row[D_ * D_ + k] = slope;
+            row[D_ * D_ + D_ + k * D_ + j] = root * v;
+          }
+          r[(i - begin) * D_ + j] = root * (drift - p_.score(i, j));
+        }
+      }
+      // plain loops: the same bits for any number of threads
+      for (std::int64_t i = 0; i < rows * D_; ++i) {
+        const double* row = J.row(i);
+        for (std::int64_t s = 0; s < P; ++s) {
+          g_[s] += row[s] * r[i];
+          for (std::int64_t t = 0; t <= s; ++t) H_(s, t) += row[s] * row[t];
+        }
+      }
+    }
+  }
+
+  // Moves `fit` by -(H + damping diag H)^-1 g; false where that matrix is not positive definite.
+  bool step(double damping, RateFit& fit) const {
+    const std::int64_t P = n_parameters_;
+    Matrix<double> A = H_;
+    double largest = 0.0;
+    for (std::int64_t i = 0; i < P; ++i) largest = std::max(largest, H_(i, i));
+    for (std::int64_t i = 0; i < P; ++i) A(i, i) += damping * std::max(H_(i, i), 1e-9 * largest);
+    std::vector<double> d = g_;
+    const auto n = static_cast<lapack_int>(P);
+    if (LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', n, 1, A.data(), n, d.data(), 1) != 0) return false;
+    for (const double value : d) {
+      if (!std::isfinite(value)) return false;
+    }
+    std::int64_t at = 0;
+    for (std::int64_t i = 0; i < D_ * D_; ++i) fit.W.data()[i] -= d[at++];
+    for (double& value : fit.b) value -= d[at++];
+    for (std::int64_t i = 0; i < D_ * D_; ++i) fit.M.data()[i] -= d[at++];
+    return true;
+  }
+
+  Nonlinearity phi_;
+  const FitProblem& p_;
+  std::int64_t D_, n_parameters_;
+  Matrix<double> H_;
+  std::vector<double> g_;
+};
+
+}  // namespace
+
+RateFit fit_sampler_only_fr(Nonlinearity phi, const FitProblem& problem, std::uint64_t seed, std::int64_t n_restarts) {
+  check(problem);
+  const std::int64_t D = problem.x.cols();
+  require(D <= 8, "the best fit of sampler_only_fr is searched for in up to 8 dimensions, found {}", D);
+  require(n_restarts >= 1 && n_restarts <= 100000, "restarts must lie between 1 and 100000, found {}", n_restarts);
+  double square = 0.0;
+  for (std::int64_t i = 0; i < problem.x.rows(); ++i) {
+    for (std::int64_t j = 0; j < D; ++j) {
+      square +=
+          problem.weights[static_cast<std::size_t>(i)] * problem.x(i, j) * problem.x(i, j) / static_cast<double>(D);
+    }
+  }
+  const double spread = square > 0.0 ? std::sqrt(square) : 1.0;
+
+  RateFitter fitter(phi, problem);
+  RateFit best;
+  std::vector<double> errors;
+  for (std::int64_t restart = 0; restart < n_restarts; ++restart) {
+    // gains spread over a decade and a half around one per standard deviation
+    Matrix<float> noise(1, D * D + D + 2);
+    fill_normals(seed, Stream::evaluation,
+                 evaluation_chain(EvaluationNoise::fit_restarts, static_cast<std::uint64_t>(restart)), 0, 1,
+                 noise.view());
+    RateFit start{
+        phi, Matrix<double>(D, D), std::vector<double>(static_cast<std::size_t>(D)), Matrix<double>(D, D), 0.0, 0, 0};
+    const double gain = std::exp(static_cast<double>(noise(0, D * D + D)));
+    for (std::int64_t i = 0; i < D * D; ++i) start.W.data()[i] = gain * noise(0, i) / spread;
+    for (std::int64_t i = 0; i < D; ++i) start.b[static_cast<std::size_t>(i)] = gain * noise(0, D * D + i);
+    RateFit fit = fitter.run(std::move(start));
+    errors.push_back(fit.error);
+    if (restart == 0 || fit.error < best.error) best = std::move(fit);
+  }
+  best.n_restarts = n_restarts;
+  best.n_near_best =
+      std::count_if(errors.begin(), errors.end(), [&](double e) { return e <= best.error * 1.01 + 1e-9; });
+  return best;
+}
+
+}  // namespace tarn

@@ -1,0 +1,21 @@
+// Who uses which chain numbers of Stream::evaluation (and of the draws of a target), so that nothing is read twice.
+#pragma once
+
+#include <cstdint>
+
+namespace tarn {
+
+enum class EvaluationNoise : std::uint64_t {
+  floor_smoothing = 1,  ///< normals added to the draws of a floor
+  floor_uniform = 2,    ///< uniforms put through a quantile function
+  fit_points = 3,       ///< normals added to the draws of a fit
+  fit_restarts = 4,     ///< starting points of fits
+  subsets = 5,          ///< random subsets of data
+};
+
+/// Chain number of item `index` (below 2^40).
+constexpr std::uint64_t evaluation_chain(EvaluationNoise use, std::uint64_t index) {
+  return static_cast<std::uint64_t>(use) << 40 | index;
+}
+
+}  // namespace tarn
