@@ -70,6 +70,7 @@
   X(tanh, math::tanh(a))                                       \
   X(sigmoid, math::sigmoid(a))                                 \
   X(softplus, math::softplus(a))                               \
+  X(expm1_negative, math::expm1_negative(a))                   \
   X(relu, activate<Nonlinearity::relu>(a))                     \
   X(leaky_relu, activate<Nonlinearity::leaky_relu>(a))         \
   X(activate_tanh, activate<Nonlinearity::tanh>(a))            \

@@ -33,7 +33,7 @@ TARN_HD V log_normal_range(V x) {
   return fma(e, V(0.693145752f), fma(e, V(1.42860677e-6f), log1p_reduced(f)));
 }
 
-/// log(x) for any x: -inf at 0, NaN below. Largest error 0.9 ulp.
+/// log(x) for any x: -inf at 0, NaN below. Largest error 0.904 ulp.
 template <class V>
 TARN_HD V log(V x) {
   const auto small = x < V(1.17549435e-38f);
@@ -56,7 +56,8 @@ TARN_HD V reduce_by_ln2(V x, decltype(as_int(V(0.0f)))& n) {
   return fma(rounded, V(-1.42860677e-6f), fma(rounded, V(-0.693145752f), x));
 }
 
-/// exp(x); infinity above 88.73, gradual underflow below -87.33. Largest error 1.1 ulp.
+/// exp(x); infinity from 88.722839 on, gradual underflow below -87.33654 (there within 0.75 * 2^-149), 0 below -103.97208.
+/// Largest error 1.042 ulp.
 template <class V>
 TARN_HD V exp(V x) {
   x = select(x > V(89.0f), V(89.0f), select(x < V(-104.0f), V(-104.0f), x));
@@ -73,7 +74,7 @@ TARN_HD V exp(V x) {
   return mul(mul(p, as_float((half + 127) << 23)), as_float((n - half + 127) << 23));
 }
 
-/// exp(x) - 1 for x in [-80, 0], accurate to a few ulp near 0.
+/// exp(x) - 1 for x in [-80, 0]. Largest error 0.872 ulp.
 template <class V>
 TARN_HD V expm1_negative(V x) {
   decltype(as_int(x)) n;
@@ -89,7 +90,7 @@ TARN_HD V expm1_negative(V x) {
   return fma(scale, q, sub(scale, V(1.0f)));
 }
 
-/// tanh(x). Largest error 2.5 ulp.
+/// tanh(x), odd to the bit, never beyond 1. Largest error 2.498 ulp.
 template <class V>
 TARN_HD V tanh(V x) {
   const V magnitude = abs(x);
@@ -98,17 +99,17 @@ TARN_HD V tanh(V x) {
   return copy_sign(abs(div(m, add(m, V(2.0f)))), x);
 }
 
-/// 1 / (1 + exp(-x)). Largest error 2.5 ulp; below -87.3 within 1e-38.
+/// 1 / (1 + exp(-x)), in [0, 1]. Largest error 2.402 ulp; where the result is below the normal floats, within 0.75 * 2^-149.
 template <class V>
 TARN_HD V sigmoid(V x) {
   const V t = math::exp(sub(V(0.0f), abs(x)));
   return div(select(x >= V(0.0f), V(1.0f), t), add(t, V(1.0f)));
 }
 
-/// log(1 + exp(x)). Largest error 2 ulp; below -87.3 within 1e-38.
+/// log(1 + exp(x)). Largest error 1.758 ulp; where the result is below the normal floats, within 0.75 * 2^-149.
 template <class V>
 TARN_HD V softplus(V x) {
-  const V t = math::exp(sub(V(0.0f), abs(x)));  // in (0, 1]
+  const V t = math::exp(sub(V(0.0f), abs(x)));  // in [0, 1]
   const auto upper = t > V(0.414213538f);
   // 1 + t = 2 (1 + (t - 1)/2) brings the upper part into the polynomial's range without rounding
   const V f = select(upper, mul(sub(t, V(1.0f)), V(0.5f)), t);
