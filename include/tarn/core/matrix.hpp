@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <type_traits>
 #include <vector>
@@ -56,9 +57,11 @@ template <class T>
 class Matrix {
  public:
   Matrix() = default;
-  /// Throws `Error` for negative extents.
+  /// Throws `Error` for negative extents and for more bytes than can be counted.
   Matrix(std::int64_t rows, std::int64_t cols) : rows_(rows), cols_(cols) {
     require(rows >= 0 && cols >= 0, "matrix extents must not be negative, found {} x {}", rows, cols);
+    constexpr std::int64_t max_size = std::numeric_limits<std::int64_t>::max() / static_cast<std::int64_t>(sizeof(T));
+    require(cols == 0 || rows <= max_size / cols, "a matrix of {} x {} is too large for any memory", rows, cols);
     values_.resize(static_cast<std::size_t>(rows * cols));
   }
 
