@@ -77,6 +77,8 @@ Bytes read_entry(zip_t* archive, zip_uint64_t index, const std::string& name, st
 }  // namespace
 
 NpzArrays parse_npz(ByteView data, const std::string& name, std::uint64_t max_bytes) {
+  // libzip takes an empty file for an archive without entries.
+  if (data.empty()) fail("{}: is not a .npz (zip) archive: it is empty", name);
   ZipError error;
   Source source(zip_source_buffer_create(data.data(), data.size(), 0, &error.error));
   if (!source) fail("{}: cannot be read ({})", name, error.text());
