@@ -72,6 +72,7 @@ double RingTarget::evaluate(double r, double sigma, double& slope) const {
   require(sigma >= 0.0, "sigma must not be negative, found {}", sigma);
   require(has_density(sigma), "ring without width has no density; use sigma > 0");
   const double s = deviation_, R = radius_;
+  if (std::isnan(r)) return slope = r;
   if (s == 0.0) return circle(r, R, sigma, slope);
   if (sigma == 0.0) {
     // A negative radius is the opposite point: (N(r; R, s) + N(-r; R, s)) / (2 pi r).

@@ -67,12 +67,15 @@ Matrix<double> centred(MatrixView<const float> x, const std::vector<double>& mea
 struct Leading {
   std::vector<double> eigenvalues;  // falling
   Matrix<double> vectors;           // [D, n], one a row
+  double trace = 0.0;               // of the matrix: sum of all its eigenvalues
 };
 
 // The largest `count` eigenvalues of a symmetric matrix given by its lower triangle (destroyed). One thread does it,
 // since the threaded LAPACK rounds differently for each number of threads.
 Leading leading_eigenvectors(ProductMatrix& product, std::int64_t count) {
   const auto n = product.values.rows();
+  double trace = 0.0;
+  for (std::int64_t i = 0; i < n; ++i) trace += product.values(i, i);
   Matrix<double> vectors(count, n);
   std::vector<double> eigenvalues(static_cast<std::size_t>(n));
   std::vector<lapack_int> support(static_cast<std::size_t>(2 * count));
@@ -85,7 +88,7 @@ Leading leading_eigenvectors(ProductMatrix& product, std::int64_t count) {
                           vectors.data(), as_int32(n), support.data());
   require(status == 0 && found == count, "PCA: LAPACK's dsyevr returned {} with {} of {} eigenvectors", status, found,
           count);
-  Leading leading{std::vector<double>(static_cast<std::size_t>(count)), Matrix<double>(count, n)};
+  Leading leading{std::vector<double>(static_cast<std::size_t>(count)), Matrix<double>(count, n), trace};
   for (std::int64_t d = 0; d < count; ++d) {
     leading.eigenvalues[static_cast<std::size_t>(d)] = eigenvalues[static_cast<std::size_t>(count - 1 - d)];
     std::copy_n(vectors.row(count - 1 - d), n, leading.vectors.row(d));
@@ -114,7 +117,7 @@ Leading from_products(MatrixView<const float> x, const std::vector<double>& mean
   const auto rank = std::ranges::count_if(small.eigenvalues, [&](double value) { return value > floor; });
   require(rank == n_components, "PCA: the {} rows of data span {} directions, but {} components are asked for", x.rows,
           rank, n_components);
-  Leading leading{small.eigenvalues, Matrix<double>(n_components, x.cols)};
+  Leading leading{small.eigenvalues, Matrix<double>(n_components, x.cols), small.trace};
   for (std::int64_t from = 0; from < x.cols; from += tile_items) {
     const auto part = centred(x, mean, 0, x.rows, from, std::min(from + tile_items, x.cols));
 #pragma omp parallel for schedule(static)
@@ -125,22 +128,6 @@ Leading from_products(MatrixView<const float> x, const std::vector<double>& mean
     }
   }
   return leading;
-}
-
-double total_square(MatrixView<const float> x, const std::vector<double>& mean) {
-  std::vector<double> of_feature(mean.size());
-#pragma omp parallel for schedule(static)
-  for (std::int64_t begin = 0; begin < x.cols; begin += block) {
-    for (std::int64_t i = 0; i < x.rows; ++i) {
-      for (std::int64_t j = begin; j < std::min(begin + block, x.cols); ++j) {
-        const double deviation = x(i, j) - mean[static_cast<std::size_t>(j)];
-        of_feature[static_cast<std::size_t>(j)] += deviation * deviation;
-      }
-    }
-  }
-  double total = 0.0;
-  for (const double value : of_feature) total += value;
-  return total;
 }
 
 }  // namespace
@@ -155,7 +142,6 @@ PcaFilter fit_pca(MatrixView<const float> x, std::int64_t n_components) {
   require(side <= 32768, "PCA: {} rows of {} features need a matrix of {} x {}; at most 32768 x 32768 is allowed",
           x.rows, x.cols, side, side);
   const auto mean = column_means(x);
-  const double total = total_square(x, mean);
   const auto leading = x.rows < x.cols ? from_products(x, mean, n_components) : from_covariance(x, mean, n_components);
 
   const auto n = static_cast<double>(x.rows);
@@ -171,7 +157,7 @@ PcaFilter fit_pca(MatrixView<const float> x, std::int64_t n_components) {
     for (std::int64_t j = 0; j < x.cols; ++j) V(j, d) = static_cast<float>(sign * vector[j]);
     variances.push_back(std::max(leading.eigenvalues[static_cast<std::size_t>(d)], 0.0) / n);
   }
-  return PcaFilter({mean.begin(), mean.end()}, std::move(V), std::move(variances), total / n);
+  return PcaFilter({mean.begin(), mean.end()}, std::move(V), std::move(variances), leading.trace / n);
 }
 
 }  // namespace tarn
