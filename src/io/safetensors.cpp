@@ -192,7 +192,7 @@ Bytes encode_safetensors(const TensorFile& file) {
     for (const auto* entry : order) {
       const auto& [name, tensor] = *entry;
       const auto* dtype = std::find_if(dtype_names.begin(), dtype_names.end(),
-                                       [&](const DtypeName& d) { return d.type == tensor.dtype; });
+                                       [type = tensor.dtype](const DtypeName& d) { return d.type == type; });
       header[name] = {
           {"dtype", dtype->name}, {"shape", tensor.shape}, {"data_offsets", {at, at + tensor.bytes.size()}}};
       at += tensor.bytes.size();
