@@ -68,8 +68,8 @@ GaussianMoments::GaussianMoments(std::int64_t dimension) : dimension_(dimension)
 
 void GaussianMoments::add(MatrixView<const float> rows) {
   require(rows.cols == dimension_, "moments in {} dimensions cannot take rows of {}", dimension_, rows.cols);
-  constexpr std::int64_t tile = 512;
   const std::int64_t D = dimension_;
+  const std::int64_t tile = std::clamp((std::int64_t{1} << 20) / D, std::int64_t{512}, std::int64_t{1} << 16);  // 8 MiB
   std::vector<const float*> finite;
   for (std::int64_t i = 0; i < rows.rows; ++i) {
     if (std::isfinite(norm_of(rows.row(i), D))) {
@@ -87,8 +87,9 @@ void GaussianMoments::add(MatrixView<const float> rows) {
     for (double& value : shift_) value /= static_cast<double>(finite.size());
   }
   Matrix<double> centred(std::min(tile, static_cast<std::int64_t>(finite.size())), D);
-  for (std::size_t begin = 0; begin < finite.size(); begin += tile) {
-    const auto n = static_cast<std::int64_t>(std::min<std::size_t>(tile, finite.size() - begin));
+  for (std::size_t begin = 0; begin < finite.size(); begin += static_cast<std::size_t>(tile)) {
+    const auto n =
+        static_cast<std::int64_t>(std::min<std::size_t>(static_cast<std::size_t>(tile), finite.size() - begin));
     for (std::int64_t i = 0; i < n; ++i) {
       const float* row = finite[begin + static_cast<std::size_t>(i)];
       for (std::int64_t j = 0; j < D; ++j) {

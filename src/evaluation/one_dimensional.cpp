@@ -125,13 +125,18 @@ SampleDistance wasserstein_1(std::span<const float> draws, const Law1d& law) {
   if (x.empty()) return result;
   const auto n = static_cast<double>(x.size());
   // Below the first draw F_n = 0, above the last F_n = 1; in between it is i / n from draw i - 1 to draw i.
-  double sum = law.integrated_cdf(x.front());
+  double integral_a = law.integrated_cdf(x.front()), cdf_a = law.cdf(x.front()), sum = integral_a;
   for (std::size_t i = 1; i < x.size(); ++i) {
     const double a = x[i - 1], b = x[i], level = static_cast<double>(i) / n;
-    if (a == b) continue;
-    const double crossing = std::clamp(law.quantile(level), a, b), middle = law.integrated_cdf(crossing);
-    sum += level * (crossing - a) - (middle - law.integrated_cdf(a));
-    sum += law.integrated_cdf(b) - middle - level * (b - crossing);
+    const double integral_b = law.integrated_cdf(b), cdf_b = law.cdf(b);
+    if (cdf_a >= level || cdf_b <= level) {
+      sum += std::abs(integral_b - integral_a - level * (b - a));
+    } else {
+      const double crossing = std::clamp(law.quantile(level), a, b), middle = law.integrated_cdf(crossing);
+      sum += level * (crossing - a) - (middle - integral_a) + integral_b - middle - level * (b - crossing);
+    }
+    integral_a = integral_b;
+    cdf_a = cdf_b;
   }
   const double end = std::max(law.high(), x.back());
   sum += (end - x.back()) - (law.integrated_cdf(end) - law.integrated_cdf(x.back()));

@@ -38,13 +38,14 @@ Figure figure_density(const DensityCurves& curves);
 /// The course of training, one entry a logged step.
 struct TrainingCurve {
   std::vector<double> step;    ///< increasing, over all levels
-  std::vector<double> loss;    ///< raw denoising loss; may be empty
   std::vector<double> excess;  ///< loss minus the known constant E|xi/sigma|^2 / 2
   std::vector<double> sigma;   ///< noise level at that step
+  std::vector<double> exact;   ///< excess loss of the exact score at that level, `-E|s*|^2 / 2`; empty if unknown
   std::int64_t dimension = 1;  ///< D
 };
-/// `1 + 2 sigma^2 excess / D`, which is 1 for a network that knows nothing, so that levels can be compared on one axis;
-/// mean and 10-90 % band over up to 300 stretches, level boundaries marked.
+/// The excess loss for D <= 2; beyond, `1 + 2 sigma^2 excess / D`, the share of the noise left unexplained (1 for a
+/// network that knows nothing), since there the excess loss itself changes by orders of magnitude between levels. Mean
+/// and 10-90 % band over up to 300 (120) stretches, level boundaries marked.
 Figure figure_training(const TrainingCurve& curve);
 
 /// One network of a comparison.

@@ -21,7 +21,7 @@ enum class Mark {
 
 /// One curve or set of bars. NaN values leave a gap.
 struct Series {
-  std::string name;  ///< in the legend; empty = not listed
+  std::string name;  ///< in the figure's legend, once for all series of that name; empty = not listed
   std::vector<double> x;
   std::vector<double> y;
   Mark mark = Mark::line;
@@ -46,17 +46,16 @@ struct Panel {
   std::optional<AxisRange> x_range;
   std::optional<AxisRange> y_range;
   bool log_y = false;
-  bool legend = true;
   std::vector<Series> series;  ///< the first lies at the bottom
   std::vector<Marker> markers;
 };
 
-/// Panels in a grid, row by row. Written to `<name>.svg` and `<name>.png`.
+/// Panels in a grid, row by row, under one title and one legend. Written to `<name>.svg` and `<name>.png`.
 struct Figure {
   std::string name;   ///< letters, digits, '_' and '-'
   std::string title;  ///< above all panels; may be empty
   int columns = 1;
-  int width = 760;  ///< pixels
+  int width = 900;  ///< pixels
   int height = 440;
   std::vector<Panel> panels;
 };

@@ -9,7 +9,8 @@
 
 namespace tarn {
 
-/// A picture with its caption. An SVG is put into the page as it is, a PNG as a data URI.
+/// A picture with its caption. An SVG made of plain shapes and text is put into the page as it is, any
+/// other file as a data URI, in which scripts do not run.
 struct ReportFigure {
   std::filesystem::path path;
   std::string caption;
@@ -51,6 +52,11 @@ struct Report {
 
 /// `&`, `<`, `>`, quotes; control characters become U+FFFD.
 std::string escape_html(const std::string& text);
+
+/// `value` to `digits` significant digits; "NaN", "inf"; "–" is for callers that have no value.
+std::string number_text(double value, int digits = 3);
+/// With a factor, for counts and rates: "950", "12.3 k", "4.56 M", "7.9 G".
+std::string count_text(double value);
 
 /// The page. All texts are escaped. A figure that cannot be read becomes a line that says so.
 std::string to_html(const Report& report);

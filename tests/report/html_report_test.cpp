@@ -1,0 +1,151 @@
+#include "tarn/report/html_report.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "tarn/io/file.hpp"
+
+namespace tarn {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+namespace fs = std::filesystem;
+
+class HtmlReport : public testing::Test {
+ protected:
+  HtmlReport()
+      : folder_(fs::path(testing::TempDir()) /
+                ("report-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()))) {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  ~HtmlReport() override { fs::remove_all(folder_); }
+
+  fs::path put(const std::string& name, const std::string& content) {
+    write_file_atomically(folder_ / name, content);
+    return folder_ / name;
+  }
+  std::string page_with(const fs::path& figure, const std::string& caption = "A figure") {
+    Report report;
+    report.sections.push_back({"Figures", "", {}, {{figure, caption}}, "", false});
+    return to_html(report);
+  }
+
+  fs::path folder_;
+};
+
+constexpr const char* hostile = "<script>alert(\"x\")</script> & 'y'";
+constexpr const char* harmless = "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; &#39;y&#39;";
+
+TEST_F(HtmlReport, EveryTextIsEscaped) {
+  EXPECT_EQ(escape_html(hostile), harmless);
+  EXPECT_EQ(escape_html(std::string("a\x01"
+                                    "b\nc")),
+            "a\xef\xbf\xbd"
+            "b\nc");
+  EXPECT_EQ(escape_html("σ ± 3"), "σ ± 3");
+  Report report;
+  report.title = report.summary = report.footer = hostile;
+  report.facts = {{hostile, hostile, hostile}};
+  report.warnings = {hostile};
+  for (const bool folded : {false, true}) {
+    report.sections.push_back({hostile,
+                               hostile,
+                               {{hostile, {hostile, hostile}, {{hostile, hostile}}, hostile}},
+                               {{hostile, hostile}},
+                               hostile,
+                               folded});
+  }
+  const std::string html = to_html(report);
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  std::size_t n = 0;
+  for (std::size_t at = html.find(harmless); at != std::string::npos; at = html.find(harmless, at + 1)) ++n;
+  // title twice, summary, footer, fact x 3, warning; a section: heading, text, caption, columns x 2, cells x 2, note,
+  // figure's caption, preformatted, and the missing figure's file name after its last slash once in another form
+  EXPECT_EQ(n, 4u + 3u + 1u + 2u * 10u);
+}
+
+TEST_F(HtmlReport, PlainSvgIsInlinedWithIdsOfItsOwn) {
+  const auto svg =
+      put("a.svg",
+          "<?xml version=\"1.0\"?>\n<svg width=\"90\" height=\"50\" viewBox=\"0 0 900 "
+          "500\"><title>t</title><defs><circle id='gpDot' "
+          "r='1'/></defs><use xlink:href='#gpDot'/><g clip-path=\"url(#gpDot)\"><text>score on x</text></g></svg>");
+  Report report;
+  report.sections.push_back({"", "", {}, {{svg, "one"}, {svg, "two"}}, "", false});
+  const std::string html = to_html(report);
+  EXPECT_THAT(html, HasSubstr("id='f1-gpDot'"));
+  EXPECT_THAT(html, HasSubstr("id='f2-gpDot'"));
+  EXPECT_THAT(html, HasSubstr("href='#f2-gpDot'"));
+  EXPECT_THAT(html, HasSubstr("url(#f1-gpDot)"));
+  EXPECT_THAT(html, HasSubstr("class=\"wide\" role=\"img\" aria-label=\"one\""));
+  EXPECT_THAT(html, Not(HasSubstr("<?xml")));
+  EXPECT_THAT(html, Not(HasSubstr("<title>t")));
+}
+
+TEST_F(HtmlReport, AnSvgThatCouldDoMoreIsShutAwayInAnImage) {
+  for (const std::string body :
+       {"<script>alert(1)</script>", "<g onload=\"alert(1)\"/>", "<g\nonclick = 'x'/>", "<a href='javascript:x'/>",
+        "<image href='http://x'/>", "<use href='http://x/y.svg#z'/>", "<g style='background:url(http://x)'/>",
+        "<g fill='url(http://x)'/>", "<foreignObject/>", "<g fill='url(#a)' stroke='url(http://x)'/>",
+        "<!-- <svg> -->"}) {
+    const std::string html = page_with(put("bad.svg", "<svg viewBox=\"0 0 9 9\">" + body + "</svg>"));
+    EXPECT_THAT(html, Not(HasSubstr("<svg"))) << body;
+    EXPECT_THAT(html, HasSubstr("src=\"data:image/svg+xml;base64,")) << body;
+  }
+}
+
+TEST_F(HtmlReport, PngBecomesADataUri) {
+  // the first 24 bytes are all that is read: magic, IHDR, 3 x 2 pixels
+  const std::string png = std::string("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x03\0\0\0\x02", 24) + "ab";
+  Report report;
+  report.sections.push_back({"", "", {}, {{put("a.png", png), "p", true}}, "", false});
+  EXPECT_THAT(to_html(report), HasSubstr("<img class=\"pixelated\" width=\"948\" height=\"632\" alt=\"p\" "
+                                         "src=\"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAMAAAACYWI=\">"));
+  report.sections[0].figures[0].pixelated = false;
+  EXPECT_THAT(to_html(report), HasSubstr("<img width=\"3\" height=\"2\""));
+}
+
+TEST_F(HtmlReport, AFigureThatIsNotThereIsSaid) {
+  EXPECT_THAT(page_with(folder_ / "gone.svg"), HasSubstr("The figure gone.svg cannot be shown"));
+  EXPECT_THAT(page_with(put("text.txt", "hello")), HasSubstr("neither SVG nor PNG"));
+  EXPECT_THAT(page_with(put("empty.png", "")), HasSubstr("neither SVG nor PNG"));
+}
+
+TEST_F(HtmlReport, NothingIsLoadedFromElsewhere) {
+  Report report;
+  report.title = "t";
+  report.sections.push_back({"Config", "a\n\nb", {}, {}, "x = 1", true});
+  const std::string html = to_html(report);
+  EXPECT_THAT(html, Not(HasSubstr("http")));
+  EXPECT_THAT(html, Not(HasSubstr("<link")));
+  EXPECT_THAT(html, Not(HasSubstr("@import")));
+  EXPECT_THAT(html, HasSubstr("<p>a</p>\n<p>b</p>"));
+  EXPECT_THAT(html, HasSubstr("<details><summary>Config</summary>"));
+  write_report(folder_ / "report.html", report);
+  EXPECT_EQ(read_text_file(folder_ / "report.html"), html);
+}
+
+TEST_F(HtmlReport, Numbers) {
+  EXPECT_EQ(number_text(0.00571), "0.00571");
+  EXPECT_EQ(number_text(0.0571234), "0.0571");
+  EXPECT_EQ(number_text(12.345), "12.3");
+  EXPECT_EQ(number_text(1234.5), "1234");
+  EXPECT_EQ(number_text(-0.5, 2), "-0.50");
+  EXPECT_EQ(number_text(3e-7), "3.00e-07");
+  EXPECT_EQ(number_text(0.0), "0");
+  EXPECT_EQ(number_text(std::nan("")), "NaN");
+  EXPECT_EQ(number_text(-std::numeric_limits<double>::infinity()), "-inf");
+  EXPECT_EQ(count_text(950), "950");
+  EXPECT_EQ(count_text(12345), "12.3 k");
+  EXPECT_EQ(count_text(999960), "1.00 M");
+  EXPECT_EQ(count_text(4.56e9), "4.56 G");
+}
+
+}  // namespace
+}  // namespace tarn
