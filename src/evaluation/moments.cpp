@@ -78,8 +78,8 @@ std::vector<double> quantiles(std::span<const float> values, std::span<const dou
   return result;
 }
 
-ChainSummary summarise_chains(MatrixView<const float> draws) {
-  ChainSummary summary;
+ChainsSummary summarise_chains(MatrixView<const float> draws) {
+  ChainsSummary summary;
   std::vector<double> means;
   for (std::int64_t i = 0; i < draws.rows; ++i) {
     summary.chains.push_back(moments(std::span<const float>(draws.row(i), static_cast<std::size_t>(draws.cols))));

@@ -60,11 +60,11 @@ TEST(Quantiles, LinearBetweenOrderStatistics) {
   EXPECT_THROW(quantiles(x, std::vector<double>{1.5}), Error);
 }
 
-TEST(ChainSummary, SpreadBetweenChains) {
+TEST(ChainsSummary, SpreadBetweenChains) {
   Matrix<float> draws(3, 2);
   const float values[] = {1.0f, 3.0f, 4.0f, nan, nan, nan};
   std::copy(values, values + 6, draws.data());
-  const ChainSummary s = summarise_chains(draws.view());
+  const ChainsSummary s = summarise_chains(draws.view());
   ASSERT_EQ(s.chains.size(), 3u);
   EXPECT_EQ(s.n_spoiled, 2);
   EXPECT_DOUBLE_EQ(s.mean, 3.0);            // of the chain means 2 and 4

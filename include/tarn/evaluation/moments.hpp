@@ -31,13 +31,13 @@ std::vector<float> column(MatrixView<const float> draws, std::int64_t j);
 std::vector<double> quantiles(std::span<const float> values, std::span<const double> probabilities);
 
 /// One quantity along several independent chains.
-struct ChainSummary {
+struct ChainsSummary {
   std::vector<Moments> chains;  ///< `[n_chains]`
   double mean = 0.0;            ///< of the means of the chains that have finite draws
   double standard_error = 0.0;  ///< of that mean, from the spread between chains: right whatever the autocorrelation
   std::int64_t n_spoiled = 0;   ///< chains with any non-finite draw
 };
 /// `draws` `[n_chains, n_draws]`.
-ChainSummary summarise_chains(MatrixView<const float> draws);
+ChainsSummary summarise_chains(MatrixView<const float> draws);
 
 }  // namespace tarn
