@@ -6,6 +6,7 @@
 #include "tarn/core/log.hpp"
 #include "tarn/core/noise.hpp"
 #include "tarn/core/progress.hpp"
+#include "tarn/core/version.hpp"
 #include "tarn/experiment/stages.hpp"
 #include "tarn/io/draws.hpp"
 #include "tarn/io/npy.hpp"
@@ -250,7 +251,7 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   layout.n_dims = D;
   layout.n_recorded = run.recording.n_recorded();
   Attributes attributes{{"inference_library", std::string("tarn")},
-                        {"inference_library_version", std::string(TARN_VERSION)},
+                        {"inference_library_version", std::string(version())},
                         {"seed", static_cast<std::int64_t>(config.run.seed)},
                         {"run_name", config.run.name},
                         {"integrator", s.integrator},

@@ -6,6 +6,7 @@
 #include "tarn/core/progress.hpp"
 #include "tarn/experiment/stages.hpp"
 #include "tarn/models/initial_weights.hpp"
+#include "tarn/models/trainable.hpp"
 #include "tarn/models/weights_file.hpp"
 
 namespace tarn {
@@ -57,6 +58,7 @@ TrainingPlan training_plan(const Config& config, const PreparedData& data) {
   plan.confinement_points = t.quality.confinement;
   plan.confinement_pull = t.quality.confinement_pull;
   for (std::size_t i = 0; i < 2; ++i) plan.confinement_radius[i] = t.quality.confinement_radius.at(i);
+  plan.n_outputs = data.n_outputs;
   plan.largest_norm = data.largest_norm;
   return plan;
 }

@@ -9,7 +9,7 @@
 
 #include "tarn/core/host_device.hpp"
 
-#if defined(__AVX2__) || defined(__AVX512F__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -31,7 +31,6 @@ inline constexpr int pack_parts = pack_lanes / register_lanes;
 typedef float FloatRegister __attribute__((vector_size(register_lanes * 4)));
 typedef std::int32_t IntRegister __attribute__((vector_size(register_lanes * 4)));
 typedef std::uint32_t WordRegister __attribute__((vector_size(register_lanes * 4)));
-typedef std::uint64_t WideRegister __attribute__((vector_size(register_lanes * 4)));
 
 template <class Register, class Element>
 struct Lanes {
@@ -122,6 +121,11 @@ TARN_HD bool any(const Mask& m) {
   return bits != 0;
 #endif
 }
+TARN_HD Mask operator!(const Mask& m) {
+  Mask r;
+  for (int i = 0; i < pack_parts; ++i) r.part[i] = ~m.part[i];
+  return r;
+}
 TARN_HD bool lane(const Mask& m, int i) { return m.part[i / register_lanes][i % register_lanes] != 0; }
 
 TARN_HD Pack select(const Mask& m, const Pack& a, const Pack& b) {
@@ -196,19 +200,22 @@ TARN_HD Pack copy_sign(const Pack& a, const Pack& from) {
 
 TARN_HD void multiply_wide(const WordPack& a, std::uint32_t m, WordPack& high, WordPack& low) {
   for (int i = 0; i < pack_parts; ++i) {
-#if defined(__AVX2__)
-    // Even and odd lanes are multiplied apart, since a 64-bit product fills two; then their halves are put back side by side.
-    const auto v = (WideRegister)a.part[i], factor = (WideRegister)(m - WordRegister{});
+    // Even and odd lanes are multiplied apart, since a 64-bit product fills two; then their halves are put side by side.
 #if defined(__AVX512F__)
-    const auto even = (WideRegister)_mm512_mul_epu32((__m512i)v, (__m512i)factor);
-    const auto odd = (WideRegister)_mm512_mul_epu32((__m512i)(v >> 32), (__m512i)factor);
-#else
-    const auto even = (WideRegister)_mm256_mul_epu32((__m256i)v, (__m256i)factor);
-    const auto odd = (WideRegister)_mm256_mul_epu32((__m256i)(v >> 32), (__m256i)factor);
-#endif
-    constexpr std::uint64_t upper = 0xffffffff00000000u;
-    high.part[i] = (WordRegister)((even >> 32) | (odd & upper));
-    low.part[i] = (WordRegister)((even & ~upper) | (odd << 32));
+    const auto v = (__m512i)a.part[i], factor = _mm512_set1_epi64(m);
+    const auto even = _mm512_mul_epu32(v, factor), odd = _mm512_mul_epu32(_mm512_srli_epi64(v, 32), factor);
+    high.part[i] = (WordRegister)_mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
+    low.part[i] = (WordRegister)_mm512_mask_shuffle_epi32(even, 0xaaaa, odd, _MM_PERM_CCAA);
+#elif defined(__AVX2__) && defined(__FMA__)
+    const auto v = (__m256i)a.part[i], factor = _mm256_set1_epi64x(m);
+    const auto even = _mm256_mul_epu32(v, factor), odd = _mm256_mul_epu32(_mm256_shuffle_epi32(v, 0xf5), factor);
+    high.part[i] = (WordRegister)_mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xf5), odd, 0xaa);
+    low.part[i] = (WordRegister)_mm256_blend_epi32(even, _mm256_shuffle_epi32(odd, 0xa0), 0xaa);
+#elif defined(__SSE2__)
+    const auto v = (__m128i)a.part[i], factor = _mm_set1_epi64x(m);
+    const auto even = _mm_mul_epu32(v, factor), odd = _mm_mul_epu32(_mm_srli_epi64(v, 32), factor);
+    high.part[i] = (WordRegister)_mm_unpacklo_epi32(_mm_shuffle_epi32(even, 0x0d), _mm_shuffle_epi32(odd, 0x0d));
+    low.part[i] = (WordRegister)_mm_unpacklo_epi32(_mm_shuffle_epi32(even, 0x08), _mm_shuffle_epi32(odd, 0x08));
 #else
     for (int k = 0; k < register_lanes; ++k) {
       const std::uint64_t product = static_cast<std::uint64_t>(a.part[i][k]) * m;

@@ -25,11 +25,15 @@ struct Extents {
   TARN_HD int K() const { return K_ ? K_ : static_cast<int>(network.n_columns); }
 };
 
+// The rectifiers cost two instructions, so for them the sizes D = 1 and 2 are worth code of their own; next to the others' dozens
+// it would gain nothing.
+constexpr bool is_rectifier(Nonlinearity phi) { return phi == Nonlinearity::relu || phi == Nonlinearity::leaky_relu; }
+
 // Packs of chains that a pass carries. Chosen so that accumulators, state and weights fit the registers.
 template <Nonlinearity phi, int D>
 constexpr int packs_a_pass() {
-  constexpr bool cheap = phi == Nonlinearity::relu || phi == Nonlinearity::leaky_relu;
-  if (!cheap || D == 0) return register_lanes == 16 ? 4 : 2;
+  if (register_lanes == 4) return 1;
+  if (!is_rectifier(phi) || D == 0) return register_lanes == 16 ? 4 : 2;
   if (register_lanes == 16) return D == 1 ? 8 : 5;
   return D == 1 ? 2 : 1;
 }
@@ -236,8 +240,10 @@ void for_passes(const SmallNetwork& net, std::int64_t begin, std::int64_t end, F
       for (std::int64_t i = begin; i < end; i += lanes) pass(phi, D, K, i, static_cast<int>(end - i < lanes ? end - i : lanes));
     };
     using std::integral_constant;
-    if (net.n_outputs == 1 && net.n_columns == 1) return over(integral_constant<int, 1>{}, integral_constant<int, 1>{});
-    if (net.n_outputs == 2 && net.n_columns == 2) return over(integral_constant<int, 2>{}, integral_constant<int, 2>{});
+    if constexpr (is_rectifier(phi.value)) {
+      if (net.n_outputs == 1 && net.n_columns == 1) return over(integral_constant<int, 1>{}, integral_constant<int, 1>{});
+      if (net.n_outputs == 2 && net.n_columns == 2) return over(integral_constant<int, 2>{}, integral_constant<int, 2>{});
+    }
     over(integral_constant<int, 0>{}, integral_constant<int, 0>{});
   });
 }
@@ -256,6 +262,6 @@ void drift(const SmallDriftCall& call, std::int64_t begin, std::int64_t end) {
 
 }  // namespace
 
-const SmallKernels table{advance, drift, register_lanes == 16 ? 8 * pack_lanes : 2 * pack_lanes};
+const SmallKernels table{advance, drift, packs_a_pass<Nonlinearity::relu, 1>() * pack_lanes};
 
 }  // namespace tarn::cpu::TARN_ISA

@@ -1,0 +1,55 @@
+// What a run was worth: figures of merit with their floors, figures, image grids; and the page that shows them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tarn/experiment/stages.hpp"
+#include "tarn/report/figures.hpp"
+#include "tarn/report/html_report.hpp"
+
+namespace tarn {
+
+/// One figure of merit. NaN where it could not be had; `note` says why.
+struct Metric {
+  std::string name;   ///< "kl_smoothed", as in metrics.jsonl
+  std::string label;  ///< for tables
+  double value = 0.0;
+  double floor = 0.0;            ///< what exact draws reach at the same count (mean); NaN = none stated
+  double floor_deviation = 0.0;  ///< spread of a single replicate
+  std::string note;
+};
+
+struct EvaluationOutcome {
+  std::vector<Metric> metrics;
+  std::vector<ReportFigure> figures;
+  std::vector<std::string> warnings;
+
+  void add(std::string name, std::string label, double value, std::string note = {});
+  void add_with_floor(std::string name, std::string label, double value, double floor, double floor_deviation);
+};
+
+/// Everything the evaluation looks at.
+struct EvaluationInput {
+  const Config& config;
+  const PreparedData& data;
+  const TrainingOutcome& training;
+  const SamplingOutcome& sampling;
+  Backend& backend;
+  const RunFolder& folder;
+};
+
+/// All that applies to the run: one-dimensional laws, image sets, moments. Writes figures, grids and lines of metrics.jsonl.
+EvaluationOutcome evaluation_stage(const EvaluationInput& input);
+
+/// 1-D runs with a known law: learned score per level, density, stationary law, KL, W1, score error, each with its floor.
+void evaluate_one_dimensional(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Image runs: sample grids beside real ones; share of chains that left the data, at the end and after further steps at the last level.
+void evaluate_images(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Any other run: moments of draws beside those of the data.
+void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
+
+/// report.html of a run.
+Report make_report(const EvaluationInput& input, const EvaluationOutcome& outcome, const std::string& resolved_config, double seconds);
+
+}  // namespace tarn

@@ -1,0 +1,57 @@
+// The chain engine: any number of chains, any number of steps, in tiles that fit memory, draws streamed to a sink.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "tarn/compute/backend.hpp"
+#include "tarn/core/sink.hpp"
+#include "tarn/sampling/initial_law.hpp"
+#include "tarn/sampling/schedule.hpp"
+
+namespace tarn {
+
+/// Neural activity to keep in reservoir mode: the chosen neurons' `r`, then projections `r q^T`.
+struct ActivityRecording {
+  std::vector<std::int64_t> neurons;
+  Matrix<float> projections;   ///< `[n_projections, N]`
+  std::int64_t every = 1;      ///< with every so many-th kept draw
+  std::int64_t n_recorded() const { return static_cast<std::int64_t>(neurons.size()) + projections.rows(); }
+};
+
+/// A sampling run. Chains are known by global numbers `first_chain ... first_chain + n_chains - 1`, and what a chain does depends on
+/// its number, the seed and the schedule alone.
+struct SamplingRun {
+  std::vector<Stage> stages;
+  Integrator integrator = Integrator::euler_maruyama;
+  std::uint64_t seed = 0;
+  std::uint64_t first_chain = 0;
+  std::int64_t n_chains = 0;
+  std::uint64_t first_step = 0;          ///< number of the first step's noise: runs that go on where others ended count on
+  InitialLaw initial;
+  bool denoise = false;                  ///< kept draws are `x + sigma^2 s(x)`; the chains themselves go on undisturbed
+  MatrixView<const float> inputs{};      ///< `[T * n_chains, U]`: u of chain i in piece t is row `t * n_chains + i`
+  std::int64_t n_input_pieces = 1;       ///< T: the run's steps are shared evenly by the pieces
+  MatrixView<const float> clamp{};       ///< `[1 or n_chains, D]`: finite entries hold an output, NaN leaves it free
+  bool reservoir = false;                ///< carry the neurons' state; needs `P`
+  MatrixView<const float> P{};           ///< `[N, D]`, W_out P = I
+  ActivityRecording recording;
+  std::int64_t memory_bytes = std::int64_t{1} << 30;  ///< for the state of a tile
+};
+
+struct SamplingResult {
+  Matrix<float> last_draw;                    ///< `[n_chains, D]`; NaN rows are quarantined chains
+  std::vector<std::int64_t> first_bad_step;   ///< `[n_chains]`, -1 = well
+  std::int64_t n_quarantined = 0;
+  std::int64_t n_draws = 0;
+  double chain_steps = 0.0;
+  double seconds = 0.0;
+};
+
+/// Runs all chains; `sink` may be null; `progress(done_chain_steps, n_quarantined)` is called now and then. Throws `Error` where
+/// shapes do not fit.
+SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
+                          const std::function<void(double, std::int64_t)>& progress = {});
+
+}  // namespace tarn

@@ -1,0 +1,130 @@
+// Commands that only look.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "commands.hpp"
+#include "tarn/compute/backend.hpp"
+#include "tarn/core/error.hpp"
+#include "tarn/core/isa.hpp"
+#include "tarn/core/version.hpp"
+#include "tarn/evaluation/moments.hpp"
+#include "tarn/experiment/config_schema.hpp"
+#include "tarn/experiment/runner.hpp"
+#include "tarn/io/draws.hpp"
+#include "tarn/io/npy.hpp"
+#include "tarn/io/npz.hpp"
+#include "tarn/io/safetensors.hpp"
+#include "tarn/models/weights_file.hpp"
+
+namespace tarn::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+void inspect_safetensors(const fs::path& path) {
+  const TensorFile file = read_safetensors(path);
+  for (const auto& [name, tensor] : file.tensors) fmt::print("  {:<24} {:<5} [{}]\n", name, name_of(tensor.dtype), fmt::join(tensor.shape, ", "));
+  for (const auto& [key, value] : file.metadata) {
+    fmt::print("  {:<24} {}\n", key, value.size() > 80 ? value.substr(0, 77) + "..." : value);
+  }
+}
+
+void inspect_draws(const fs::path& path) {
+  const DrawReader reader(path);
+  fmt::print("  {} chains, {} draws, D = {}\n", reader.n_chains(), reader.n_draws(), reader.n_dims());
+  const auto bad = reader.first_bad_step();
+  std::int64_t lost = 0;
+  for (const auto step : bad) lost += step >= 0;
+  fmt::print("  {} chains quarantined\n", lost);
+  const auto columns = column_moments(reader.draw(-1));
+  for (std::size_t d = 0; d < columns.size() && d < 8; ++d) {
+    fmt::print("  last draw, x_{}: mean {:.5g}, variance {:.5g}, excess kurtosis {:.4g}\n", d, columns[d].mean, columns[d].variance,
+               columns[d].excess_kurtosis);
+  }
+}
+
+void inspect_run(const fs::path& path) {
+  const RunFolder folder = RunFolder::open(path);
+  const Config config = load_config(folder.config().string());
+  fmt::print("  {} {} neurons, {}, on {}\n", config.model.kind, config.model.neurons, config.model.nonlinearity, config.data.kind);
+  fmt::print("  {} noise levels kept, {}\n", folder.level_files().size(), fs::exists(folder.done()) ? "finished" : "not finished");
+  for (const fs::path& file : {folder.config(), folder.metrics(), folder.weights(), folder.samples_file(), folder.report()}) {
+    if (fs::exists(file)) fmt::print("  {}\n", file.string());
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Action& action) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("inspect", "What is in a run folder, weights, arrays or draws");
+  command->add_option("file", *path, "Run folder, .safetensors, .npz, .npy, .nc")->required();
+  command->callback([path, &action] {
+    action = [path] {
+      const fs::path p(*path);
+      if (!fs::exists(p)) fail("{}: no such file or folder", *path);
+      fmt::print("{}\n", *path);
+      const std::string extension = p.extension().string();
+      if (fs::is_directory(p)) {
+        inspect_run(p);
+      } else if (extension == ".safetensors") {
+        inspect_safetensors(p);
+      } else if (extension == ".npz") {
+        for (const auto& [name, array] : read_npz(p)) fmt::print("  {:<24} {:<5} [{}]\n", name, name_of(array.dtype), fmt::join(array.shape, ", "));
+      } else if (extension == ".npy") {
+        const NpyArray array = read_npy(p);
+        fmt::print("  {} [{}]\n", name_of(array.dtype), fmt::join(array.shape, ", "));
+      } else if (extension == ".nc") {
+        inspect_draws(p);
+      } else {
+        fail_usage("{}: inspect knows run folders, .safetensors, .npz, .npy and .nc", *path);
+      }
+      return 0;
+    };
+  });
+}
+
+void add_devices(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("devices", "What there is to compute on");
+  command->callback([&action] {
+    action = [] {
+      const auto backend = make_cpu_backend();
+      fmt::print("cpu     {} cores, {}; instruction sets:", std::thread::hardware_concurrency(), backend->description());
+      for (const Isa isa : available_isas()) fmt::print(" {}", name_of(isa));
+      fmt::print("\ncuda    this build has no CUDA backend\n");
+      return 0;
+    };
+  });
+}
+
+void add_check(CLI::App& app, Action& action) {
+  struct Arguments {
+    std::string config;
+    std::vector<std::string> set;
+    bool doc = false;
+  };
+  auto a = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("check", "Read a config and say whether it is right");
+  command->add_option("config", a->config, "TOML file");
+  command->add_option("--set", a->set, "Replace a key (may be repeated)")->allow_extra_args(false);
+  command->add_flag("--doc", a->doc, "Print the reference of all keys (docs/config.md)");
+  command->callback([a, &action] {
+    action = [a] {
+      if (a->doc) {
+        fmt::print("{}", config_reference_markdown());
+        return 0;
+      }
+      if (a->config.empty()) fail_usage("check: give a config file, or --doc");
+      const Config config = load_config(a->config, a->set);
+      fmt::print("{}: fine ({} keys given)\n", a->config, config.given.size());
+      return 0;
+    };
+  });
+}
+
+}  // namespace tarn::cli

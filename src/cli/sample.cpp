@@ -1,0 +1,125 @@
+#include <charconv>
+#include <filesystem>
+#include <memory>
+
+#include "commands.hpp"
+#include "tarn/core/error.hpp"
+#include "tarn/core/log.hpp"
+#include "tarn/experiment/runner.hpp"
+#include "tarn/io/file.hpp"
+#include "tarn/models/weights_file.hpp"
+
+namespace tarn::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+ChainRange parse_range(const std::string& text) {
+  ChainRange range;
+  const std::size_t colon = text.find(':');
+  const auto number = [&](std::string_view part, std::int64_t& value) {
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    return error == std::errc{} && end == part.data() + part.size() && value >= 0;
+  };
+  if (colon == std::string::npos || !number(std::string_view(text).substr(0, colon), range.begin) ||
+      !number(std::string_view(text).substr(colon + 1), range.end) || range.end <= range.begin) {
+    fail_usage("--chain-range: \"{}\" is not A:B with 0 <= A < B", text);
+  }
+  return range;
+}
+
+// Weights alone, without the run they came from: the [sampling] defaults for plain chains of one network.
+StoredRun from_weights(const fs::path& path, const std::string& nonlinearity, const std::vector<std::string>& overrides) {
+  WeightsFileHints hints;
+  if (!nonlinearity.empty()) hints.nonlinearity = parse_nonlinearity(nonlinearity);
+  StoredRun run;
+  run.levels.push_back(load_network(path, hints));
+  const SamplingNetwork& network = run.levels.back();
+  run.config = parse_config("[data]\nkind = \"npy\"\n[sampling]\nschedule = \"last_level\"\nbound = 0\ndenoise = false\n", "(weights)", overrides);
+  if (!run.config.was_given("run.name")) run.config.run.name = path.stem().string();
+  run.config.model.kind = name_of(network.kind);
+  run.config.model.nonlinearity = name_of(network.phi);
+  run.config.given["model.kind"] = run.config.given["model.nonlinearity"] = path.string();
+  resolve(run.config, {network.n_outputs, network.n_inputs, 1 << 20, false});
+  run.data.n_outputs = network.n_outputs;
+  run.data.n_inputs = network.n_inputs;
+  run.data.filter = std::make_shared<IdentityFilter>(network.n_outputs);
+  run.data.scaling = network.scaling;
+  run.data.description = path.string();
+  if (run.config.sampling.schedule == "annealed") fail_usage("{}: one set of weights has no levels to anneal over; use a run folder", path.string());
+  if (run.config.sampling.denoise && !(network.sigma > 0.0)) fail_usage("{}: the file does not say its sigma, so draws cannot be denoised", path.string());
+  return run;
+}
+
+}  // namespace
+
+void add_sample(CLI::App& app, Action& action) {
+  struct Arguments {
+    std::string source, out, device, nonlinearity, range, record;
+    std::vector<std::string> set;
+    std::string chains, steps, dt, thin, burn_in, seed, condition, clamp, record_neurons, record_every;
+    int threads = 0;
+  };
+  auto a = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("sample", "Run Langevin chains of a trained network");
+  command->add_option("source", a->source, "Run folder, or weights (.safetensors, .npz)")->required();
+  command->add_option("--chains", a->chains, "Parallel chains (sampling.chains)");
+  command->add_option("--steps", a->steps, "Steps a chain takes (sampling.steps; needs schedule last_level)");
+  command->add_option("--dt", a->dt, "Step in units of tau (sampling.dt)");
+  command->add_option("--thin", a->thin, "Keep a draw every so many steps (sampling.thin)");
+  command->add_option("--burn-in", a->burn_in, "Steps before the first draw (sampling.burn_in)");
+  command->add_option("--seed", a->seed, "Key of the noise (run.seed)");
+  command->add_option("--condition", a->condition, "Inputs u, .npy [chains, U] or [T, chains, U]");
+  command->add_option("--clamp", a->clamp, "Outputs to hold, .npy [D] or [chains, D]; NaN leaves an output free");
+  command->add_option("--record", a->record, "reservoir: keep neural activity")->check(CLI::IsMember({"reservoir"}));
+  command->add_option("--record-neurons", a->record_neurons, "all, random:K or a list 0,3,17");
+  command->add_option("--record-every", a->record_every, "Keep activity with every so many-th draw");
+  command->add_option("--chain-range", a->range, "Advance chains A to B-1 only; `tarn merge` joins the parts");
+  command->add_option("--set", a->set, "Replace any key of the config (may be repeated)")->allow_extra_args(false);
+  command->add_option("--nonlinearity", a->nonlinearity, "For weights files that do not say it");
+  command->add_option("--device", a->device, "auto, cpu, cuda, cuda:K");
+  command->add_option("--threads", a->threads, "CPU threads; 0 = all cores")->check(CLI::Range(0, 4096));
+  command->add_option("--out", a->out, "Folder to make for the draws (default: samples-NAME-N beside the source)");
+  command->callback([a, &action] {
+    action = [a] {
+      std::vector<std::string> overrides = a->set;
+      const auto set = [&](const std::string& key, const std::string& value) {
+        if (!value.empty()) overrides.push_back(key + "=" + value);
+      };
+      if (!a->steps.empty() || !a->dt.empty()) set("sampling.schedule", "\"last_level\"");
+      set("sampling.chains", a->chains);
+      set("sampling.steps", a->steps);
+      set("sampling.dt", a->dt);
+      set("sampling.thin", a->thin);
+      set("sampling.burn_in", a->burn_in);
+      set("run.seed", a->seed);
+      const auto quoted = [](const std::string& text) { return text.empty() ? text : '"' + text + '"'; };
+      set("run.device", quoted(a->device));
+      set("sampling.condition", quoted(a->condition));
+      set("sampling.clamp", quoted(a->clamp));
+      if (!a->record.empty()) set("sampling.record.reservoir", "true");
+      set("sampling.record.neurons", quoted(a->record_neurons));
+      set("sampling.record.every", a->record_every);
+
+      const fs::path source(a->source);
+      if (!fs::exists(source)) fail("{}: no such run folder or weights file", a->source);
+      const StoredRun run = fs::is_directory(source) ? load_run(source, overrides) : from_weights(source, a->nonlinearity, overrides);
+      const ChainRange range = a->range.empty() ? ChainRange{} : parse_range(a->range);
+      fs::path out(a->out);
+      if (a->out.empty()) {
+        const fs::path parent = fs::is_directory(source) ? source : source.parent_path();
+        for (int i = 1; out.empty() || fs::exists(out); ++i) out = parent / fmt::format("samples-{}-{}", run.config.run.name, i);
+      } else if (fs::exists(out) && !fs::is_empty(out)) {
+        fail("{}: exists and is not empty; draws are never mixed with older ones, give another --out", a->out);
+      }
+      fs::create_directories(out);
+      const auto backend = make_backend(run.config.run.device, a->threads);
+      write_file_atomically(out / "config.toml", to_toml(run.config, {"resolved by tarn sample"}));
+      const SamplingOutcome outcome = sampling_stage(run.config, run.data, run.levels, *backend, out, range);
+      info("draws are in {}", (fs::exists(out / "samples.nc") ? out / "samples.nc" : out / "samples").string());
+      return 0;
+    };
+  });
+}
+
+}  // namespace tarn::cli

@@ -1,0 +1,170 @@
+#include "small_session.hpp"
+
+#include <cmath>
+
+#include "dsm_batch.hpp"
+#include "small_network.hpp"
+
+namespace tarn::cpu {
+namespace {
+
+// Parameters (or anything of their shape) in blocks of sixteen neurons, and back.
+struct BlockLayout {
+  std::int64_t D, K, N, n_blocks;
+
+  explicit BlockLayout(const DsmParameters& p)
+      : D(p.n_outputs), K(p.n_outputs + p.n_inputs), N(p.W_in.rows()), n_blocks((N + neurons_a_block - 1) / neurons_a_block) {
+    require(p.W_in.cols() == K && p.b.size() == N && p.V.rows() == D && p.V.cols() == N,
+            "training: parameters do not fit: W_in [{}, {}], b [{}], V [{}, {}]", N, p.W_in.cols(), p.b.size(), p.V.rows(), p.V.cols());
+  }
+  std::size_t size() const { return static_cast<std::size_t>(n_blocks * (K + 1 + D) * neurons_a_block); }
+
+  std::int64_t index(std::int64_t neuron, std::int64_t row) const {
+    return (neuron / neurons_a_block * (K + 1 + D) + row) * neurons_a_block + neuron % neurons_a_block;
+  }
+  // Calls f(neuron, row of the block, reference to the parameter).
+  template <class P, class F>
+  void each(P& p, F&& f) const {
+    for (std::int64_t j = 0; j < N; ++j) {
+      for (std::int64_t k = 0; k < K; ++k) f(index(j, k), p.W_in(j, k));
+      f(index(j, K), p.b(0, j));
+      for (std::int64_t d = 0; d < D; ++d) f(index(j, K + 1 + d), p.V(d, j));
+    }
+  }
+  AlignedVector<float> pack(const DsmParameters& p) const {
+    AlignedVector<float> blocks(size(), 0.0f);
+    each(p, [&](std::int64_t i, const float& value) { blocks[static_cast<std::size_t>(i)] = value; });
+    return blocks;
+  }
+  void unpack(const AlignedVector<float>& blocks, DsmParameters& p) const {
+    each(p, [&](std::int64_t i, float& value) { value = blocks[static_cast<std::size_t>(i)]; });
+  }
+};
+
+// What a step needs besides its rows.
+SmallDsmStep step_for(const DsmParameters& shape, const BlockLayout& layout, const DsmLevel& level, std::int64_t batch_rows, std::int64_t rows) {
+  SmallDsmStep s;
+  s.phi = shape.phi;
+  s.n_outputs = static_cast<int>(layout.D);
+  s.n_columns = static_cast<int>(layout.K);
+  s.n_neurons = layout.N;
+  s.n_blocks = layout.n_blocks;
+  s.batch_rows = static_cast<int>(batch_rows);
+  s.rows = static_cast<int>(rows);
+  s.output_scale = static_cast<float>(level.output_scale);
+  s.loss_scale = static_cast<float>(level.loss_scale);
+  return s;
+}
+
+class SmallDsmSession final : public DsmSession {
+ public:
+  SmallDsmSession(const DsmParameters& initial, const OptimizerSettings& optimizer)
+      : shape_(initial), layout_(initial), optimizer_(optimizer), parameters_(layout_.pack(initial)), average_(parameters_) {
+    for (auto* moments : {&first_, &second_, &largest_, &gradient_}) moments->assign(layout_.size(), 0.0f);
+  }
+
+  void run(BatchSource& source, const DsmLevel& level, std::int64_t batch_size, std::uint64_t seed, std::int64_t first_step,
+           std::span<const float> rates, std::span<DsmLoss> losses) override {
+    require(source.n_columns() == layout_.K, "training: batches have {} columns, the network takes {}", source.n_columns(), layout_.K);
+    require(rates.size() == losses.size(), "training: {} learning rates for {} steps", rates.size(), losses.size());
+    const auto& kernels = small_dsm_kernels(current_isa());
+    const bool clips = optimizer_.clip_norm > 0.0;
+    const std::int64_t total = static_cast<std::int64_t>(rates.size()), chunk = steps_a_chunk(batch_size, layout_.K);
+    for (std::int64_t done = 0; done < total; done += chunk) {
+      const std::int64_t n = std::min(chunk, total - done);
+      batches_.fill(source, level, layout_.D, batch_size, seed, first_step + done, n);
+      SmallDsmStep s = step_for(shape_, layout_, level, batch_size, batches_.rows());
+      set_buffers(s);
+      s.update = !clips;
+      for (std::int64_t i = 0; i < n; ++i) {
+        const NoisyStep rows = batches_.step(i);
+        s.points = rows.points;
+        s.targets = rows.targets;
+        s.target_scale = rows.target_scale;
+        s.adam = adam_step(optimizer_, rates[static_cast<std::size_t>(done + i)], ++n_updates_);
+        DsmLoss& loss = losses[static_cast<std::size_t>(done + i)];
+        loss = kernels.step(s);
+        if (!clips) continue;
+        loss.gradient_norm = std::sqrt(kernels.gradient_square(s));
+        if (loss.gradient_norm > optimizer_.clip_norm) s.adam.gradient_scale = static_cast<float>(optimizer_.clip_norm / loss.gradient_norm);
+        kernels.update(s);
+      }
+    }
+  }
+
+  DsmParameters parameters() const override { return unpacked(parameters_); }
+  DsmParameters averaged() const override { return unpacked(optimizer_.ema > 0.0 ? average_ : parameters_); }
+  void reset_optimizer() override {
+    for (auto* moments : {&first_, &second_, &largest_}) std::fill(moments->begin(), moments->end(), 0.0f);
+    n_updates_ = 0;
+  }
+  void reset_average() override { average_ = parameters_; }
+
+ private:
+  DsmParameters unpacked(const AlignedVector<float>& blocks) const {
+    DsmParameters p = shape_;
+    layout_.unpack(blocks, p);
+    return p;
+  }
+  void set_buffers(SmallDsmStep& s) {
+    const auto n = static_cast<std::size_t>(s.rows * s.n_outputs);
+    if (deltas_.size() < n) {
+      deltas_.resize(n);
+      row_sums_.resize(n * neurons_a_block);
+    }
+    s.parameters = parameters_.data();
+    s.first_moment = first_.data();
+    s.second_moment = second_.data();
+    s.largest_moment = largest_.data();
+    s.average = average_.data();
+    s.gradient = gradient_.data();
+    s.row_sums = row_sums_.data();
+    s.deltas = deltas_.data();
+  }
+
+  DsmParameters shape_;  // sizes and names; its values are the initial ones
+  BlockLayout layout_;
+  OptimizerSettings optimizer_;
+  AlignedVector<float> parameters_, average_, first_, second_, largest_, gradient_, row_sums_, deltas_;
+  NoisyBatches batches_;
+  std::int64_t n_updates_ = 0;
+};
+
+}  // namespace
+
+const SmallDsmKernels& small_dsm_kernels(Isa isa) {
+#if defined(TARN_HAVE_ISA_x86_64_v4)
+  if (isa == Isa::v4) return x86_64_v4::dsm_table;
+#endif
+#if defined(TARN_HAVE_ISA_x86_64_v3)
+  if (isa == Isa::v3) return x86_64_v3::dsm_table;
+#endif
+  return x86_64::dsm_table;
+}
+
+std::unique_ptr<DsmSession> make_small_session(const DsmParameters& initial, const OptimizerSettings& optimizer) {
+  return std::make_unique<SmallDsmSession>(initial, optimizer);
+}
+
+DsmLoss small_dsm_gradient(const DsmParameters& p, const DsmLevel& level, const DsmBatch& batch, DsmParameters& gradient) {
+  const BlockLayout layout(p);
+  NoisyBatches rows;
+  rows.fill(batch, level);
+  SmallDsmStep s = step_for(p, layout, level, rows.rows(), rows.rows());
+  AlignedVector<float> parameters = layout.pack(p), out(layout.size()), sums(static_cast<std::size_t>(rows.rows() * layout.D * neurons_a_block)),
+                       deltas(static_cast<std::size_t>(rows.rows() * layout.D));
+  s.points = rows.step(0).points;
+  s.targets = rows.step(0).targets;
+  s.target_scale = rows.step(0).target_scale;
+  s.parameters = parameters.data();
+  s.gradient = out.data();
+  s.row_sums = sums.data();
+  s.deltas = deltas.data();
+  s.update = false;
+  const DsmLoss loss = small_dsm_kernels(current_isa()).step(s);
+  gradient = p;
+  layout.unpack(out, gradient);
+  return loss;
+}
+
+}  // namespace tarn::cpu

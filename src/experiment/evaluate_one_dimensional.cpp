@@ -1,0 +1,120 @@
+#include <algorithm>
+#include <cmath>
+
+#include "tarn/evaluation/best_fit.hpp"
+#include "tarn/evaluation/moments.hpp"
+#include "tarn/evaluation/one_dimensional.hpp"
+#include "tarn/evaluation/stationary_law.hpp"
+#include "tarn/experiment/evaluation_stage.hpp"
+#include "tarn/models/score.hpp"
+
+namespace tarn {
+namespace {
+
+Curve curve_of(const BatchFunction1d& f, double low, double high, int n) {
+  Curve curve;
+  for (int i = 0; i < n; ++i) curve.x.push_back(low + (high - low) * i / (n - 1));
+  curve.y.resize(curve.x.size());
+  f(curve.x, curve.y);
+  return curve;
+}
+
+Curve density_of(const Law1d& law, double low, double high) {
+  Curve curve;
+  constexpr int n = 301;
+  for (int i = 0; i < n; ++i) {
+    curve.x.push_back(low + (high - low) * i / (n - 1));
+    curve.y.push_back(law.density(curve.x.back()));
+  }
+  return curve;
+}
+
+}  // namespace
+
+void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out) {
+  const Target& target = *in.data.target;
+  const double scale = in.data.scaling.scale;  // sigma lives in scaled space, everything below in the data's own units
+  const double sigma = in.training.levels.back().sigma * scale;
+  const Law1d own = Law1d::from_target(target, 0.0), smoothed = Law1d::from_target(target, sigma);
+  const auto learned_score = [&](const SamplingNetwork& network) {
+    return from_float([&](MatrixView<const float> x, MatrixView<float> score) {
+      const Matrix<float> s = score_in_data_units(in.backend, network, x);
+      std::copy_n(s.data(), s.size(), score.data);
+    });
+  };
+  const double centre = own.mean(), width = std::sqrt(own.variance());
+  const double low = centre - 2.8 * width, high = centre + 2.8 * width;
+
+  std::vector<ScoreLevel> levels;
+  for (const SamplingNetwork& network : in.training.levels) {
+    const double s = network.sigma * scale;
+    levels.push_back({s, curve_of(learned_score(network), low, high, 161), curve_of(score_of(target, s), low, high, 161)});
+  }
+  if (const FigureFile file = draw(figure_score_levels(levels), in.folder.figures())) {
+    out.figures.push_back({file.svg, "The score that the network learned at each noise level, on the true score of the data smoothed by it."});
+  }
+
+  const BatchFunction1d score = learned_score(in.training.levels.back());
+  out.add("score_error", "score error, on a grid", score_error_on_grid(score, score_of(target, sigma), smoothed),
+          "weighted by the smoothed law");
+  out.add("score_error_exact", "score error, exact", score_error(score, score_of(target, sigma), smoothed));
+  const ModelKind kind = parse_model_kind(in.config.model.kind);
+  if (kind != ModelKind::reservoir_sampler) {
+    const FitProblem problem = fit_problem(smoothed, score_of(target, sigma));
+    const Nonlinearity phi = parse_nonlinearity(in.config.model.nonlinearity);
+    if (kind == ModelKind::sampler_only_sc) {
+      const SynapticFit fit = fit_sampler_only_sc(phi, problem);
+      out.add("score_error_best_fit", "score error of the best fit of its class", fit.error, "drift " + fit.text());
+    } else {
+      const RateFit fit = fit_sampler_only_fr(phi, problem, in.config.run.seed);
+      out.add("score_error_best_fit", "score error of the best fit of its class", fit.error,
+              fmt::format("drift {}, best of {} starts", fit.text(), fit.n_restarts));
+    }
+  }
+
+  const StationaryLaw stationary = stationary_law(score, centre, width);
+  const LawDistance to_smoothed = distance(stationary, smoothed), to_own = distance(stationary, own);
+  out.add("stationary_kl_smoothed", "stationary law of the score: KL, smoothed law", to_smoothed.kl, stationary ? "by quadrature" : stationary.problem);
+  out.add("stationary_w1_smoothed", "stationary law of the score: W1, smoothed law", to_smoothed.w1);
+  out.add("stationary_kl_data", "stationary law of the score: KL, data's law", to_own.kl);
+  out.add("stationary_w1_data", "stationary law of the score: W1, data's law", to_own.w1);
+
+  const std::vector<float> draws = column(in.sampling.last_draw.view(), 0);
+  const Histogram bars = histogram(draws);
+  const std::int64_t n = static_cast<std::int64_t>(draws.size());
+  const bool judged = bars.n_inside > 0;
+  const auto against = [&](const Law1d& law, double law_sigma, const std::string& name, const std::string& label) {
+    const SamplingFloors floors = sampling_floors(target, law_sigma, n, {}, in.config.run.seed);
+    const HistogramKl kl = histogram_kl(bars, law);
+    out.add_with_floor("kl_" + name, "draws: KL, " + label, kl.raw, floors.kl_raw.mean, floors.kl_raw.deviation);
+    out.add_with_floor("kl_corrected_" + name, "draws: KL - (K-1)/2n, " + label, kl.corrected, floors.kl_corrected.mean,
+                       floors.kl_corrected.deviation);
+    out.add_with_floor("w1_" + name, "draws: W1, " + label, wasserstein_1(draws, law).value, floors.w1.mean, floors.w1.deviation);
+  };
+  if (judged) {
+    against(smoothed, sigma, "smoothed", "smoothed law");
+    against(own, 0.0, "data", "data's law");
+  } else {
+    out.warnings.push_back("no draw lies within the histogram: KL and W1 of the draws were not computed");
+  }
+  if (bars.n_outside > 0) {
+    out.add("outside_histogram", "draws outside [-3, 3]", static_cast<double>(bars.n_outside), fmt::format("of {}", n));
+  }
+
+  DensityCurves curves;
+  const std::vector<double> densities = bars.densities();
+  for (std::size_t i = 0; i < densities.size(); ++i) {
+    curves.bars.x.push_back(bars.bins.low + (static_cast<double>(i) + 0.5) * bars.bin_width());
+    curves.bars.y.push_back(densities[i]);
+  }
+  curves.bars_name = fmt::format("{} draws", n);
+  curves.target = density_of(own, -3.0, 3.0);
+  curves.smoothed = density_of(smoothed, -3.0, 3.0);
+  if (stationary) curves.stationary = density_of(*stationary.law, -3.0, 3.0);
+  if (const FigureFile file = draw(figure_density(curves), in.folder.figures())) {
+    out.figures.push_back({file.svg, "Final draws of the chains, the data's law, the law smoothed by the last noise level, and the law that "
+                                     "the learned score leads to, by quadrature."});
+  }
+}
+
+}  // namespace tarn

@@ -1,0 +1,140 @@
+#include "tarn/experiment/evaluation_stage.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <limits>
+
+#include "tarn/core/log.hpp"
+#include "tarn/core/progress.hpp"
+#include "tarn/core/version.hpp"
+#include "tarn/evaluation/moments.hpp"
+
+namespace tarn {
+namespace {
+
+// JSON has no NaN: it is written out as a word instead of vanishing.
+nlohmann::ordered_json number(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
+  return value;
+}
+
+std::string json_line(const Metric& m) {
+  nlohmann::ordered_json line;
+  line["kind"] = "evaluation";
+  line["name"] = m.name;
+  line["value"] = number(m.value);
+  if (!std::isnan(m.floor)) {
+    line["floor"] = number(m.floor);
+    line["floor_deviation"] = number(m.floor_deviation);
+  }
+  if (!m.note.empty()) line["note"] = m.note;
+  return line.dump();
+}
+
+std::string text_of(double value) { return std::isnan(value) ? "n/a" : fmt::format("{:.4g}", value); }
+
+void training_figure(const EvaluationInput& in, EvaluationOutcome& outcome) {
+  if (in.training.records.empty()) return;
+  TrainingCurve curve;
+  for (const TrainingRecord& r : in.training.records) {
+    curve.step.push_back(static_cast<double>(r.step));
+    curve.excess.push_back(r.loss.excess);
+    curve.sigma.push_back(r.sigma);
+  }
+  curve.dimension = in.data.n_outputs;
+  if (const FigureFile file = draw(figure_training(curve), in.folder.figures())) {
+    outcome.figures.push_back({file.svg, "Training: excess denoising loss per noise level, 1 for a network that knows nothing. Dotted "
+                                         "lines are changes of level."});
+  }
+}
+
+}  // namespace
+
+void EvaluationOutcome::add(std::string name, std::string label, double value, std::string note) {
+  metrics.push_back({std::move(name), std::move(label), value, std::numeric_limits<double>::quiet_NaN(),
+                     std::numeric_limits<double>::quiet_NaN(), std::move(note)});
+}
+
+void EvaluationOutcome::add_with_floor(std::string name, std::string label, double value, double floor, double floor_deviation) {
+  metrics.push_back({std::move(name), std::move(label), value, floor, floor_deviation, {}});
+}
+
+void evaluate_moments(const EvaluationInput& in, EvaluationOutcome& outcome) {
+  const Matrix<float>& draws = in.sampling.last_draw;
+  Matrix<float> reference(in.data.rows.rows(), in.data.n_outputs);
+  for (std::int64_t i = 0; i < reference.rows(); ++i) std::copy_n(in.data.rows.row(i), reference.cols(), reference.row(i));
+  invert_scaling(in.data.scaling, reference);
+  const auto ours = column_moments(draws), theirs = column_moments(reference);
+  constexpr std::size_t most = 8;
+  for (std::size_t d = 0; d < ours.size() && d < most; ++d) {
+    outcome.add(fmt::format("mean_{}", d), fmt::format("mean of x_{}", d), ours[d].mean, fmt::format("data: {:.4g}", theirs[d].mean));
+    outcome.add(fmt::format("variance_{}", d), fmt::format("variance of x_{}", d), ours[d].variance,
+                fmt::format("data: {:.4g}", theirs[d].variance));
+    outcome.add(fmt::format("excess_kurtosis_{}", d), fmt::format("excess kurtosis of x_{}", d), ours[d].excess_kurtosis,
+                fmt::format("data: {:.4g}", theirs[d].excess_kurtosis));
+  }
+  if (ours.size() > most) outcome.warnings.push_back(fmt::format("moments are shown for the first {} of {} outputs", most, ours.size()));
+}
+
+EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
+  EvaluationOutcome outcome;
+  const double quarantined = static_cast<double>(in.sampling.result.n_quarantined);
+  outcome.add("chains_quarantined", "chains quarantined", quarantined, fmt::format("of {}", in.sampling.last_draw.rows()));
+  if (in.data.target && in.data.n_outputs == 1 && in.data.n_inputs == 0 && in.data.target->has_density(0.0)) {
+    evaluate_one_dimensional(in, outcome);
+  } else if (in.data.image) {
+    evaluate_images(in, outcome);
+  } else {
+    evaluate_moments(in, outcome);
+  }
+  training_figure(in, outcome);
+
+  JsonLines lines(in.folder.metrics());
+  info("{:<44} {:>10}  {:>10}", "evaluation", "value", "floor");
+  for (const Metric& m : outcome.metrics) {
+    lines.write(json_line(m));
+    info("  {:<42} {:>10}  {:>10}{}", m.label, text_of(m.value), std::isnan(m.floor) ? "" : text_of(m.floor),
+         m.note.empty() ? "" : "  " + m.note);
+  }
+  for (const std::string& warning : outcome.warnings) warn("{}", warning);
+  return outcome;
+}
+
+Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, const std::string& resolved_config, double seconds) {
+  const ModelConfig& m = in.config.model;
+  const SamplingResult& s = in.sampling.result;
+  Report report;
+  report.title = in.config.run.name;
+  report.summary = fmt::format("{} with {} {} neurons on {}.", m.kind, in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons(),
+                               m.nonlinearity, in.data.description);
+  report.facts = {{"time", duration(seconds), ""},
+                  {"training", fmt::format("{} steps", si(static_cast<double>(in.training.n_steps))),
+                   fmt::format("{}, {} steps/s", duration(in.training.seconds), si(static_cast<double>(in.training.n_steps) / in.training.seconds))},
+                  {"sampling", fmt::format("{} chain-steps/s", si(s.chain_steps / s.seconds)),
+                   fmt::format("{} chains, {} steps each", in.sampling.last_draw.rows(), n_steps(in.sampling.stages))},
+                  {"quarantined", fmt::format("{}", s.n_quarantined), fmt::format("of {} chains", in.sampling.last_draw.rows())}};
+  report.warnings = outcome.warnings;
+
+  ReportSection results{.heading = "Results", .text = {}, .tables = {}, .figures = outcome.figures, .preformatted = {}};
+  ReportTable table;
+  table.columns = {"figure of merit", "value", "floor", "remark"};
+  for (const Metric& metric : outcome.metrics) {
+    table.rows.push_back({metric.label, text_of(metric.value),
+                          std::isnan(metric.floor) ? "" : fmt::format("{:.3g} ± {:.2g}", metric.floor, metric.floor_deviation), metric.note});
+  }
+  table.note = "Floor: what exact draws reach at the same count, mean and standard deviation of one replicate.";
+  results.tables.push_back(std::move(table));
+  report.sections.push_back(std::move(results));
+  report.sections.push_back({.heading = "Resolved config",
+                             .text = "Every value this run used; the file runs again as it is.",
+                             .tables = {},
+                             .figures = {},
+                             .preformatted = resolved_config,
+                             .folded = true});
+  report.footer = fmt::format("tarn {}, {}", version(), in.backend.description());
+  return report;
+}
+
+}  // namespace tarn

@@ -1,0 +1,108 @@
+#include "tarn/training/trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace tarn {
+namespace {
+
+constexpr std::int64_t records_per_level = 50;
+constexpr std::int64_t longest_stretch = 256;  // steps in one call of the session: the progress bar stays lively
+
+double rate_at(const TrainingPlan& plan, std::int64_t step_in_level, std::int64_t n_steps) {
+  if (plan.schedule == LearningRateSchedule::constant) return plan.learning_rate;
+  const double share = static_cast<double>(step_in_level) / static_cast<double>(n_steps);
+  return plan.learning_rate * 0.5 * (1.0 + std::cos(std::numbers::pi * share));
+}
+
+void add(DsmLoss& sum, const DsmLoss& loss) {
+  sum.loss += loss.loss;
+  sum.excess += loss.excess;
+  sum.gradient_norm += loss.gradient_norm;
+}
+DsmLoss mean(const DsmLoss& sum, std::int64_t n) {
+  const auto count = static_cast<double>(n);
+  return {sum.loss / count, sum.excess / count, sum.gradient_norm / count};
+}
+
+}  // namespace
+
+std::vector<std::int64_t> share_steps(std::int64_t total, std::int64_t n_levels) {
+  std::vector<std::int64_t> steps;
+  for (std::int64_t l = 0; l < n_levels; ++l) steps.push_back((l + 1) * total / n_levels - l * total / n_levels);
+  return steps;
+}
+
+DsmLevel level_of(const TrainingPlan& plan, std::size_t level) {
+  const double sigma = plan.sigmas.at(level);
+  if (!(sigma > 0.0) || !std::isfinite(sigma)) fail_usage("training: noise level {} must be above 0, found {}", level, sigma);
+  if (plan.antithetic && plan.batch_size % 2 != 0) {
+    fail_usage("training.batch_size: antithetic noise needs an even batch, found {}", plan.batch_size);
+  }
+  DsmLevel l;
+  l.sigma = sigma;
+  l.antithetic = plan.antithetic;
+  if (plan.output_scaling == OutputScaling::inverse_sigma) l.output_scale = 1.0 / sigma;
+  if (plan.output_scaling == OutputScaling::inverse_sigma2) l.output_scale = 1.0 / (sigma * sigma);
+  if (plan.output_scaling != OutputScaling::none) l.loss_scale = sigma * sigma;
+  l.confinement_points = plan.confinement_points;
+  l.confinement_pull = plan.confinement_pull;
+  const double reach = plan.largest_norm + sigma * std::sqrt(static_cast<double>(plan.n_outputs));
+  for (int i = 0; i < 2; ++i) l.confinement_radius[i] = plan.confinement_radius[i] * reach;
+  return l;
+}
+
+SamplingNetwork train(TrainableModel& model, BatchSource& source, const TrainingPlan& plan, const TrainingObserver& observer) {
+  require(plan.sigmas.size() == plan.steps_per_level.size(), "training: {} noise levels but {} step counts", plan.sigmas.size(),
+          plan.steps_per_level.size());
+  std::int64_t total = 0, step = 0;
+  for (const auto n : plan.steps_per_level) {
+    if (n < 1) fail_usage("training.epochs: too few for {} noise levels, some would get no step", plan.sigmas.size());
+    total += n;
+  }
+
+  std::vector<float> rates;
+  std::vector<DsmLoss> losses;
+  for (std::size_t l = 0; l < plan.sigmas.size(); ++l) {
+    const DsmLevel level = level_of(plan, l);
+    const auto number = static_cast<std::int64_t>(l);
+    const std::int64_t n = plan.steps_per_level[l];
+    if (plan.restart_per_level) model.reset_optimizer();
+    model.reset_average();
+
+    const std::int64_t record_every = std::max<std::int64_t>(n / records_per_level, 1);
+    DsmLoss sum;
+    std::int64_t summed = 0;
+    for (std::int64_t done = 0; done < n;) {
+      const std::int64_t stretch = std::min({longest_stretch, n - done, record_every - done % record_every});
+      rates.clear();
+      for (std::int64_t i = 0; i < stretch; ++i) rates.push_back(static_cast<float>(rate_at(plan, done + i, n)));
+      losses.resize(static_cast<std::size_t>(stretch));
+      model.run(source, level, plan.batch_size, plan.seed, step, rates, losses);
+      for (std::int64_t i = 0; i < stretch; ++i) {
+        const DsmLoss& loss = losses[static_cast<std::size_t>(i)];
+        if (!std::isfinite(loss.loss)) {
+          fail("training: the loss is {} at step {} (level {} of {}, sigma {:.4g}); {}; a lower training.optimizer.lr or "
+               "training.optimizer.clip_norm may help",
+               loss.loss, step + i, number + 1, plan.sigmas.size(), level.sigma,
+               l == 0 ? "no level ended before" : fmt::format("level {} ended well", number));
+        }
+        add(sum, loss);
+        ++summed;
+      }
+      done += stretch;
+      step += stretch;
+      if (observer.progress) observer.progress(step, total, number, losses.back());
+      if (done % record_every == 0 || done == n) {
+        if (observer.record) observer.record({step, number, level.sigma, rates.back(), mean(sum, summed)});
+        sum = {};
+        summed = 0;
+      }
+    }
+    if (observer.level_end) observer.level_end(number, step, model.averaged_network());
+  }
+  return model.averaged_network();
+}
+
+}  // namespace tarn
