@@ -21,6 +21,7 @@ NoiseRequest checked(std::uint64_t seed, Stream stream, std::uint64_t first_chai
                      std::int64_t n_steps, std::int64_t rows, std::int64_t columns) {
   require(n_steps > 0 && rows % n_steps == 0, "noise: {} rows are not a multiple of {} steps", rows, n_steps);
   const std::int64_t n_chains = rows / n_steps;
+  require(columns <= std::int64_t{1} << 32, "noise: at most 2^32 components a step, found {}", columns);
   // compared without sums, which could wrap around
   const auto chains = static_cast<std::uint64_t>(n_chains), steps = static_cast<std::uint64_t>(n_steps);
   require(chains <= max_chains && first_chain <= max_chains - chains,

@@ -147,6 +147,32 @@ TEST_P(NoiseOn, WordsEqualRandom123AtRandomAddresses) {
   }
 }
 
+// Long requests are worked off in pieces; few chains share a pack over several steps.
+TEST_P(NoiseOn, LongRequestsEqualRandom123) {
+  std::mt19937_64 random(23);
+  for (const Block& b :
+       {Block{1, Stream::dynamics, 9, 11, 1, 1100000, 3}, Block{2, Stream::dynamics, 0, 5, 1050000, 2, 3},
+        Block{3, Stream::evaluation, 4, 1, 2, 2, 4300001}, Block{4, Stream::dynamics, 3, 2, 5, 70000, 9},
+        Block{5, Stream::dynamics, 3, 2, 3, 300000, 4}, Block{6, Stream::dynamics, 3, 1, 1, 300001, 1}}) {
+    const auto out = words(b);
+    const auto expect_at = [&](std::int64_t row, std::int64_t j) {
+      const auto at = word_address(b.stream, b.first_chain + static_cast<std::uint64_t>(row % b.n_chains),
+                                   b.first_step + static_cast<std::uint64_t>(row / b.n_chains),
+                                   static_cast<std::uint64_t>(j), static_cast<std::uint64_t>(b.n_components));
+      ASSERT_EQ(out(row, j), random123_word(b.seed, at))
+          << "D " << b.n_components << ", row " << row << ", component " << j;
+    };
+    for (int i = 0; i < 20000; ++i) {
+      expect_at(static_cast<std::int64_t>(random() >> 1) % out.rows(),
+                static_cast<std::int64_t>(random() >> 1) % b.n_components);
+      if (HasFatalFailure()) return;
+    }
+    for (std::int64_t i = 1; i <= 40; ++i) {
+      expect_at(out.rows() - 1 - (i - 1) / b.n_components % out.rows(), b.n_components - 1 - (i - 1) % b.n_components);
+    }
+  }
+}
+
 TEST_P(NoiseOn, NormalsAreTheTransformOfTheWords) {
   for (std::int64_t d : component_counts) {
     const Block b{3407, Stream::initial_law, 1000, 5, 37, 9, d};
