@@ -6,6 +6,7 @@
 #include <cmath>
 #include <initializer_list>
 
+#include "printable.hpp"
 #include "tarn/io/strict_json.hpp"
 
 namespace tarn {
@@ -32,7 +33,7 @@ class Reader {
     if (!value.is_object()) fail("{}: expected a JSON object", where_);
     for (const auto& [key, member] : value.items()) {
       if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-        fail("{}: unknown key \"{}\"; allowed: {}", where_, key.substr(0, 80), listed(keys));
+        fail("{}: unknown key \"{}\"; allowed: {}", where_, printable(key), listed(keys));
       }
     }
     for (const auto key : keys) {
@@ -46,7 +47,7 @@ class Reader {
     const bool fits = number.is_number_unsigned() ? number.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX)
                                                   : number.is_number_integer();
     if (!fits || number.get<std::int64_t>() < low || number.get<std::int64_t>() > high) {
-      fail("{}: \"{}\" is {}; allowed: {} to {}", where_, key, number.dump().substr(0, 40), low, high);
+      fail("{}: \"{}\" is {}; allowed: {} to {}", where_, key, printable(number.dump(), 40), low, high);
     }
     return number.get<std::int64_t>();
   }
@@ -95,7 +96,7 @@ Attributes parse_attributes(const json& value, const std::string& name) {
     const bool fits = attribute.is_string() || attribute.is_number_float() ||
                       (attribute.is_number_integer() &&
                        (!attribute.is_number_unsigned() || attribute.get<std::uint64_t>() <= INT64_MAX));
-    if (!fits) fail("{}: attribute \"{}\" must be a text or a number", name, key.substr(0, 80));
+    if (!fits) fail("{}: attribute \"{}\" must be a text or a number", name, printable(key));
     if (attribute.is_string()) {
       attributes[key] = attribute.get<std::string>();
     } else if (attribute.is_number_float()) {
@@ -113,7 +114,7 @@ SegmentEntry parse_segment(const json& value, std::size_t index, const DrawLayou
   SegmentEntry entry;
   entry.file = reader.text("file");
   const auto expected = fmt::format("part-{:06}.nc", index);
-  if (entry.file != expected) fail("{}: file must be \"{}\", found \"{}\"", where, expected, entry.file.substr(0, 40));
+  if (entry.file != expected) fail("{}: file must be \"{}\", found \"{}\"", where, expected, printable(entry.file, 40));
   entry.xxh3 = reader.hash("xxh3");
   entry.bytes = static_cast<std::uint64_t>(reader.integer("bytes", 1, INT64_MAX));
   entry.first_chain = reader.integer("first_chain", layout.chain_begin, layout.chain_end - 1);

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#include "printable.hpp"
+
 namespace tarn {
 namespace {
 
@@ -33,11 +35,7 @@ constexpr std::array<DescrName, 12> descr_names{{{"<f2", ElementType::f16},
                                                  {"|b1", ElementType::boolean}}};
 
 /// Text from a file for a message: short, printable.
-std::string quoted(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, 40)) out += c >= ' ' && c < '\x7f' ? c : '?';
-  return '"' + out + (text.size() > 40 ? "...\"" : "\"");
-}
+std::string quoted(std::string_view text) { return fmt::format("\"{}\"", printable(text, 40)); }
 
 /// Parses the header: a Python dict of a string, a boolean and a tuple of integers, in any order.
 class HeaderParser {

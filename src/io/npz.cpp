@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "printable.hpp"
+
 namespace tarn {
 namespace {
 
@@ -95,10 +97,11 @@ NpzArrays parse_npz(ByteView data, const std::string& name, std::uint64_t max_by
     const char* raw = zip_get_name(archive.get(), index, ZIP_FL_ENC_GUESS);
     if (raw == nullptr) fail("{}: entry {} has no readable name ({})", name, i, zip_strerror(archive.get()));
     std::string key = raw;
-    const auto bytes = read_entry(archive.get(), index, name + ":" + key, data.size(), budget);
-    auto array = parse_npy(bytes, name + ":" + key);
+    const auto entry = name + ":" + printable(key);
+    const auto bytes = read_entry(archive.get(), index, entry, data.size(), budget);
+    auto array = parse_npy(bytes, entry);
     if (key.ends_with(".npy")) key.resize(key.size() - 4);
-    if (!arrays.emplace(key, std::move(array)).second) fail("{}: name \"{}\" stands twice", name, key);
+    if (!arrays.emplace(key, std::move(array)).second) fail("{}: name \"{}\" stands twice", name, printable(key));
   }
   return arrays;
 }

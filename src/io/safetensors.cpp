@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "printable.hpp"
 #include "tarn/io/strict_json.hpp"
 
 namespace tarn {
@@ -51,18 +52,18 @@ ElementType parse_dtype(const json& value, const std::string& what) {
     }
   }
   fail("{}: dtype {} is not read; allowed: F16, BF16, F32, F64, I8..I64, U8..U64, BOOL", what,
-       value.dump().substr(0, 40));
+       printable(value.dump(), 40));
 }
 
 std::uint64_t parse_size(const json& value, const std::string& what) {
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
-    fail("{}: {} is not a size", what, value.dump().substr(0, 40));
+    fail("{}: {} is not a size", what, printable(value.dump(), 40));
   }
   return value.get<std::uint64_t>();
 }
 
 Entry parse_entry(const std::string& name, const json& value, const std::string& file) {
-  const auto what = fmt::format("{}: tensor \"{}\"", file, name.substr(0, 80));
+  const auto what = fmt::format("{}: tensor \"{}\"", file, printable(name));
   if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") ||
       !value.contains("data_offsets")) {
     fail("{}: must have exactly the keys dtype, shape and data_offsets", what);
@@ -88,7 +89,7 @@ Entry parse_entry(const std::string& name, const json& value, const std::string&
 void parse_metadata(const json& value, TensorFile& file) {
   if (!value.is_object()) fail("{}: __metadata__ must map texts to texts", file.source);
   for (const auto& [key, text] : value.items()) {
-    if (!text.is_string()) fail("{}: __metadata__ \"{}\" is not a text", file.source, key.substr(0, 80));
+    if (!text.is_string()) fail("{}: __metadata__ \"{}\" is not a text", file.source, printable(key));
     file.metadata.emplace(key, text.get<std::string>());
   }
 }
@@ -101,7 +102,7 @@ void check_tiling(std::vector<Entry>& entries, std::uint64_t data_bytes, const s
   std::uint64_t at = 0;
   for (const auto& entry : entries) {
     if (entry.begin != at) {
-      fail("{}: tensor \"{}\" starts at byte {}, but the one before it ends at {} ({})", file, entry.name.substr(0, 80),
+      fail("{}: tensor \"{}\" starts at byte {}, but the one before it ends at {} ({})", file, printable(entry.name),
            entry.begin, at, entry.begin < at ? "they overlap" : "a gap");
     }
     at = entry.end;
@@ -114,12 +115,12 @@ void check_own_metadata(const TensorFile& file, ByteView data) {
   const auto hash = file.metadata.find("xxh3");
   if (hash == file.metadata.end()) return;  // not written by tarn
   if (version != file.metadata.end() && version->second != format_version) {
-    fail("{}: format version \"{}\" is not read; allowed: {}", file.source, version->second.substr(0, 40),
+    fail("{}: format version \"{}\" is not read; allowed: {}", file.source, printable(version->second, 40),
          format_version);
   }
   const auto found = xxh3_hex(data);
   if (hash->second != found) {
-    fail("{}: data are damaged: XXH3 is {}, metadata say {}", file.source, found, hash->second.substr(0, 40));
+    fail("{}: data are damaged: XXH3 is {}, metadata say {}", file.source, found, printable(hash->second, 40));
   }
 }
 

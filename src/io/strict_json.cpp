@@ -3,6 +3,7 @@
 #include <set>
 #include <vector>
 
+#include "printable.hpp"
 #include "tarn/core/error.hpp"
 
 namespace tarn {
@@ -22,7 +23,7 @@ nlohmann::json parse_strict_json(std::string_view text, const std::string& name,
         break;
       case Event::key: {
         const auto& key = parsed.get_ref<const std::string&>();
-        if (!keys.back().insert(key).second) fail("{}: JSON key \"{}\" stands twice", name, key.substr(0, 80));
+        if (!keys.back().insert(key).second) fail("{}: JSON key \"{}\" stands twice", name, printable(key));
         break;
       }
       default:
@@ -33,12 +34,7 @@ nlohmann::json parse_strict_json(std::string_view text, const std::string& name,
   try {
     return nlohmann::json::parse(text, callback);
   } catch (const nlohmann::json::exception& error) {
-    // Its message may quote control characters and line breaks of the file.
-    std::string message = error.what();
-    for (auto& c : message) {
-      if (c < ' ') c = ' ';
-    }
-    fail("{}: is not well-formed JSON ({})", name, message.substr(0, 200));
+    fail("{}: is not well-formed JSON ({})", name, printable(error.what(), 200));
   }
 }
 

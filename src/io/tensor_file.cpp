@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "printable.hpp"
 #include "tarn/io/safetensors.hpp"
 
 namespace tarn {
@@ -12,7 +13,7 @@ std::string list_of_names(const auto& map) {
   std::string out;
   for (const auto& [name, value] : map) {
     if (out.size() > 200) return out + ", ...";
-    out += (out.empty() ? "" : ", ") + name;
+    out += (out.empty() ? "" : ", ") + printable(name);
   }
   return out.empty() ? "none" : out;
 }

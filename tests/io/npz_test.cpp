@@ -66,6 +66,16 @@ TEST_F(NpzTest, RefusesDamagedEntries) {
   }
 }
 
+TEST_F(NpzTest, NamesWithControlCharactersDoNotReachTheTerminal) {
+  // Found by fuzzing: a name with a line break made an error of two lines.
+  auto text = read_text_file(golden("stored.npz"));
+  for (auto at = text.find("W_in.npy"); at != std::string::npos; at = text.find("W_in.npy", at)) {
+    text.replace(at, 8, "\n\x1b[2Jxy\n");
+  }
+  text[text.find("\x93NUMPY")] = 'x';
+  EXPECT_REFUSED(parse_npz(to_bytes(text), "x.npz"), "x.npz:??[2Jxy?");
+}
+
 TEST_F(NpzTest, RefusesNamesThatStandTwice) {
   auto data = encode_npz({{"a", example()["b"]}, {"b", example()["b"]}});
   std::string text(reinterpret_cast<const char*>(data.data()), data.size());

@@ -121,6 +121,7 @@ TEST_F(SafetensorsTest, RefusesHeadersThatLie) {
   EXPECT_REFUSED(parse(R"({"__metadata__":{"x":1}})", 0), "not a text");
   EXPECT_REFUSED(parse(R"({"__metadata__":7})", 0), "texts");
   EXPECT_REFUSED(parse(R"({"__metadata__":{"xxh3":"0","format_version":"2"}})", 0), "format version \"2\"");
+  EXPECT_REFUSED(parse(R"({"\n\u001b[2J":[1,2]})", 8), "tensor \"??[2J\"");
   EXPECT_REFUSED(parse("[]", 0), "does not start with a brace");
   EXPECT_REFUSED(parse("{", 0), "not well-formed JSON");
   EXPECT_REFUSED(parse("{\"\xff\":1}", 0), "not well-formed JSON");
