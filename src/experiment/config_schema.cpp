@@ -171,6 +171,8 @@ std::vector<KeySpec> make_schema() {
 
       {TARN_KEY(evaluation.metrics), .doc = "`kl`, `w1`, `score_error`: against the exact law, one dimension; `quadrature`: the learned score's stationary law, without chains; `moments`; `beyond`: share of chains beyond 1.2 times the largest norm in the data",
        .choices = {"kl", "w1", "score_error", "quadrature", "moments", "beyond"}, .recipe = true},
+      {TARN_KEY(evaluation.compare), .doc = "one-dimensional laws: networks that are trained and run on the same data and shown beside this one, each with the best fit of its class; `:tanh` gives the nonlinearity, else that of the model",
+       .choices = {"sampler_only_sc", "sampler_only_fr", "sampler_only_sc:tanh", "sampler_only_fr:tanh"}},
       {TARN_KEY(evaluation.grid), .doc = "images: rows and columns of the grid of samples", .low = 1, .high = 100},
       {TARN_KEY(evaluation.last_level_steps), .doc = "images: further steps at the last level, judged beside the samples; 0: none", .unit = "steps", .low = 0, .high = kMaxCount, .recipe = true},
       {TARN_KEY(evaluation.last_level_chains), .doc = "images: the first so many chains take those further steps", .low = 1, .high = kMaxCount},

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "line_curves.hpp"
 #include "tarn/evaluation/best_fit.hpp"
 #include "tarn/evaluation/moments.hpp"
 #include "tarn/evaluation/one_dimensional.hpp"
@@ -9,38 +10,14 @@
 #include "tarn/models/score.hpp"
 
 namespace tarn {
-namespace {
-
-Curve curve_of(const BatchFunction1d& f, double low, double high, int n) {
-  Curve curve;
-  for (int i = 0; i < n; ++i) curve.x.push_back(low + (high - low) * i / (n - 1));
-  curve.y.resize(curve.x.size());
-  f(curve.x, curve.y);
-  return curve;
-}
-
-Curve density_of(const Law1d& law, double low, double high) {
-  Curve curve;
-  constexpr int n = 301;
-  for (int i = 0; i < n; ++i) {
-    curve.x.push_back(low + (high - low) * i / (n - 1));
-    curve.y.push_back(law.density(curve.x.back()));
-  }
-  return curve;
-}
-
-}  // namespace
-
 void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out) {
   const Target& target = *in.data.target;
   const double scale = in.data.scaling.scale;  // sigma lives in scaled space, everything below in the data's own units
   const double sigma = in.training.levels.back().sigma * scale;
   const Law1d own = Law1d::from_target(target, 0.0), smoothed = Law1d::from_target(target, sigma);
-  const auto learned_score = [&](const SamplingNetwork& network) {
-    return from_float([&](MatrixView<const float> x, MatrixView<float> score) {
-      const Matrix<float> s = score_in_data_units(in.backend, network, x);
-      std::copy_n(s.data(), s.size(), score.data);
-    });
+  const auto wants = [&](std::string_view metric) {
+    const auto& metrics = in.config.evaluation.metrics;
+    return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
   };
   const double centre = own.mean(), width = std::sqrt(own.variance());
   const double low = centre - 2.8 * width, high = centre + 2.8 * width;
@@ -48,36 +25,31 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
   std::vector<ScoreLevel> levels;
   for (const SamplingNetwork& network : in.training.levels) {
     const double s = network.sigma * scale;
-    levels.push_back({s, curve_of(learned_score(network), low, high, 161), curve_of(score_of(target, s), low, high, 161)});
+    levels.push_back({s, curve_of(learned_score(in.backend, network), low, high, 161), curve_of(score_of(target, s), low, high, 161)});
   }
   if (const FigureFile file = draw(figure_score_levels(levels), in.folder.figures())) {
     out.figures.push_back({file.svg, "The score that the network learned at each noise level, on the true score of the data smoothed by it."});
   }
 
-  const BatchFunction1d score = learned_score(in.training.levels.back());
-  out.add("score_error", "score error, on a grid", score_error_on_grid(score, score_of(target, sigma), smoothed),
-          "weighted by the smoothed law");
-  out.add("score_error_exact", "score error, exact", score_error(score, score_of(target, sigma), smoothed));
-  const ModelKind kind = parse_model_kind(in.config.model.kind);
-  if (kind != ModelKind::reservoir_sampler) {
-    const FitProblem problem = fit_problem(smoothed, score_of(target, sigma));
-    const Nonlinearity phi = parse_nonlinearity(in.config.model.nonlinearity);
-    if (kind == ModelKind::sampler_only_sc) {
-      const SynapticFit fit = fit_sampler_only_sc(phi, problem);
-      out.add("score_error_best_fit", "score error of the best fit of its class", fit.error, "drift " + fit.text());
-    } else {
-      const RateFit fit = fit_sampler_only_fr(phi, problem, in.config.run.seed);
-      out.add("score_error_best_fit", "score error of the best fit of its class", fit.error,
-              fmt::format("drift {}, best of {} starts", fit.text(), fit.n_restarts));
-    }
+  const BatchFunction1d score = learned_score(in.backend, in.training.levels.back());
+  if (wants("score_error")) {
+    out.add("score_error", "score error, on a grid", score_error_on_grid(score, score_of(target, sigma), smoothed),
+            "weighted by the smoothed law");
+    out.add("score_error_exact", "score error, exact", score_error(score, score_of(target, sigma), smoothed));
+  }
+  if (const ModelKind kind = parse_model_kind(in.config.model.kind); kind != ModelKind::reservoir_sampler) {
+    const BestFit fit = best_fit(kind, parse_nonlinearity(in.config.model.nonlinearity), smoothed, score_of(target, sigma), in.config.run.seed);
+    out.add("score_error_best_fit", "score error of the best fit of its class", fit.error, fit.text);
   }
 
   const StationaryLaw stationary = stationary_law(score, centre, width);
   const LawDistance to_smoothed = distance(stationary, smoothed), to_own = distance(stationary, own);
+  if (wants("quadrature")) {
   out.add("stationary_kl_smoothed", "stationary law of the score: KL, smoothed law", to_smoothed.kl, stationary ? "by quadrature" : stationary.problem);
   out.add("stationary_w1_smoothed", "stationary law of the score: W1, smoothed law", to_smoothed.w1);
   out.add("stationary_kl_data", "stationary law of the score: KL, data's law", to_own.kl);
   out.add("stationary_w1_data", "stationary law of the score: W1, data's law", to_own.w1);
+  }
 
   const std::vector<float> draws = column(in.sampling.last_draw.view(), 0);
   const Histogram bars = histogram(draws);
@@ -86,15 +58,17 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
   const auto against = [&](const Law1d& law, double law_sigma, const std::string& name, const std::string& label) {
     const SamplingFloors floors = sampling_floors(target, law_sigma, n, {}, in.config.run.seed);
     const HistogramKl kl = histogram_kl(bars, law);
+    if (wants("kl")) {
     out.add_with_floor("kl_" + name, "draws: KL, " + label, kl.raw, floors.kl_raw.mean, floors.kl_raw.deviation);
     out.add_with_floor("kl_corrected_" + name, "draws: KL - (K-1)/2n, " + label, kl.corrected, floors.kl_corrected.mean,
                        floors.kl_corrected.deviation);
-    out.add_with_floor("w1_" + name, "draws: W1, " + label, wasserstein_1(draws, law).value, floors.w1.mean, floors.w1.deviation);
+    }
+    if (wants("w1")) out.add_with_floor("w1_" + name, "draws: W1, " + label, wasserstein_1(draws, law).value, floors.w1.mean, floors.w1.deviation);
   };
-  if (judged) {
+  if (judged && (wants("kl") || wants("w1"))) {
     against(smoothed, sigma, "smoothed", "smoothed law");
     against(own, 0.0, "data", "data's law");
-  } else {
+  } else if (!judged) {
     out.warnings.push_back("no draw lies within the histogram: KL and W1 of the draws were not computed");
   }
   if (bars.n_outside > 0) {
@@ -115,6 +89,7 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
     out.figures.push_back({file.svg, "Final draws of the chains, the data's law, the law smoothed by the last noise level, and the law that "
                                      "the learned score leads to, by quadrature."});
   }
+  compare_networks(in, out);
 }
 
 }  // namespace tarn

@@ -201,7 +201,6 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   Matrix<float> P, initial_rows;
 
   SamplingRun run;
-  run.stages = outcome.stages;
   run.integrator = s.integrator == "leimkuhler_matthews" ? Integrator::leimkuhler_matthews : Integrator::euler_maruyama;
   run.seed = config.run.seed;
   run.first_chain = static_cast<std::uint64_t>(range.begin);
@@ -243,6 +242,13 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
     run.recording.every = s.record.every;
     if (!s.record.projections.empty()) run.recording.projections = read_npy_matrix(s.record.projections);
   }
+
+  // A start beyond the bound is the user's wish, not an escape.
+  const double reach = 1.5 * initial_reach(run.initial, outcome.stages.front().network->view());
+  for (Stage& stage : outcome.stages) {
+    if (stage.bound > 0.0) stage.bound = std::max(stage.bound, reach);
+  }
+  run.stages = outcome.stages;
 
   DrawLayout layout;
   layout.n_chains_total = s.chains;

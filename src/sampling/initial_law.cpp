@@ -1,6 +1,7 @@
 #include "tarn/sampling/initial_law.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "tarn/core/noise.hpp"
@@ -79,6 +80,40 @@ void draw_initial_state(const InitialLaw& law, const NetworkView& network, std::
       }
     }
   }
+}
+
+double initial_reach(const InitialLaw& law, const NetworkView& network) {
+  const std::int64_t D = network.n_outputs, N = network.n_neurons;
+  if (law.kind == InitialKind::data || law.kind == InitialKind::file) {
+    double largest = 0.0;
+    for (std::int64_t i = 0; i < law.rows.rows; ++i) {
+      double square = 0.0;
+      for (std::int64_t d = 0; d < std::min(D, law.rows.cols); ++d) square += static_cast<double>(law.rows(i, d)) * law.rows(i, d);
+      largest = std::max(largest, square);
+    }
+    if (law.space == InitialSpace::x) return std::sqrt(largest);
+  }
+  // Mean and variance of one component as drawn, then of each output.
+  const bool uniform = law.kind == InitialKind::uniform;
+  const double mean = uniform ? 0.5 * (law.low + law.high) : 0.0;
+  const double variance = uniform ? (law.high - law.low) * (law.high - law.low) / 12.0 : law.standard_deviation * law.standard_deviation;
+  double square = 0.0;
+  for (std::int64_t d = 0; d < D; ++d) {
+    double reach = 0.0;
+    if (law.space == InitialSpace::x) {
+      reach = uniform ? std::max(std::abs(law.low), std::abs(law.high)) : 6.0 * std::sqrt(variance);
+    } else {
+      double sum = 0.0, squares = 0.0;
+      for (std::int64_t j = 0; j < N; ++j) {
+        const double w = network.W_out[d * N + j];
+        sum += w;
+        squares += w * w;
+      }
+      reach = std::abs(mean * sum) + 6.0 * std::sqrt(variance * squares);
+    }
+    square += reach * reach;
+  }
+  return std::sqrt(square);
 }
 
 }  // namespace tarn

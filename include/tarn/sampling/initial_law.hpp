@@ -26,4 +26,8 @@ struct InitialLaw {
 void draw_initial_state(const InitialLaw& law, const NetworkView& network, std::uint64_t seed, std::uint64_t first_chain,
                         MatrixView<float> x, MatrixView<float> r = {}, MatrixView<const float> P = {});
 
+/// How far out chains start: a norm that next to none of them exceeds (six standard deviations of each output, or the ends of a bounded
+/// law), so that a bound can leave room for it. Depends on law and weights alone.
+double initial_reach(const InitialLaw& law, const NetworkView& network);
+
 }  // namespace tarn
