@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 
 #include "line_curves.hpp"
 #include "tarn/core/log.hpp"
@@ -30,7 +32,10 @@ struct Rival {
   Matrix<float> draws;
 };
 
-Rival run_rival(const EvaluationInput& in, const std::string& kind, const std::string& phi) {
+constexpr int n_starts = 4;
+
+Rival run_rival(const EvaluationInput& in, const std::string& kind, const std::string& phi,
+                const std::function<double(const SamplingNetwork&)>& error) {
   Config config = in.config;
   config.model.kind = kind;
   config.model.nonlinearity = phi;
@@ -40,14 +45,25 @@ Rival run_rival(const EvaluationInput& in, const std::string& kind, const std::s
   // what only a reservoir's output weights can use
   plan.output_scaling = OutputScaling::none;
   plan.confinement_points = 0;
-  const auto model = make_trainable(in.backend, starting_network(config, in.data), optimizer_settings(config.training.optimizer));
-  const auto source = in.data.batches();
-  Progress bar(fmt::format("training {} {}", kind, phi), 1.0, "of it");
-  TrainingObserver observer;
-  observer.progress = [&](std::int64_t step, std::int64_t total, std::int64_t, const DsmLoss&) {
-    bar.update(static_cast<double>(step) / static_cast<double>(total));
-  };
-  Rival rival{train(*model, *source, plan, observer), {}};
+  // A network of so few weights ends where its start leads it (half of all starts stay near W = 0), so the class is given several.
+  Progress bar(fmt::format("training {} {}", kind, phi), n_starts, "starts");
+  Rival rival;
+  double best = std::numeric_limits<double>::infinity();
+  for (int start = 0; start < n_starts; ++start) {
+    config.run.seed = in.config.run.seed + static_cast<std::uint64_t>(start);  // of the weights alone
+    const auto model = make_trainable(in.backend, starting_network(config, in.data), optimizer_settings(config.training.optimizer));
+    const auto source = in.data.batches();
+    TrainingObserver observer;
+    observer.progress = [&](std::int64_t step, std::int64_t total, std::int64_t, const DsmLoss&) {
+      bar.update(start + static_cast<double>(step) / static_cast<double>(total));
+    };
+    SamplingNetwork network = train(*model, *source, plan, observer);
+    const double found = error(network);
+    if (found < best || start == 0) {
+      best = found;
+      rival.network = std::move(network);
+    }
+  }
 
   const PreparedLevels prepared(in.backend, {rival.network});
   Stage stage;
@@ -56,7 +72,7 @@ Rival run_rival(const EvaluationInput& in, const std::string& kind, const std::s
   stage.dt = in.sampling.stages.back().dt;
   SamplingRun run;
   run.stages = plain_schedule(stage, 0, n_steps(in.sampling.stages), 0);
-  run.seed = config.run.seed;
+  run.seed = in.config.run.seed;
   run.n_chains = in.sampling.last_draw.rows();
   run.initial.kind = InitialKind::uniform;  // the published start of the sampler-only networks
   run.initial.low = -2.0;
@@ -96,12 +112,12 @@ void compare_networks(const EvaluationInput& in, EvaluationOutcome& out) {
     const std::size_t colon = entry.find(':');
     const std::string kind = entry.substr(0, colon);
     const std::string phi = colon == std::string::npos ? in.config.model.nonlinearity : entry.substr(colon + 1);
-    const Rival rival = run_rival(in, kind, phi);
+    const Rival rival = run_rival(in, kind, phi, [&](const SamplingNetwork& n) { return score_error(learned_score(in.backend, n), truth, law); });
     auto [model, error, kl] = describe(rival.network, rival.draws, fmt::format("{}, {}", kind, phi));
     const BestFit fit = best_fit(parse_model_kind(kind), parse_nonlinearity(phi), law, truth, in.config.run.seed);
     model.best_fit = fit.curve;
     const std::string key = fmt::format("{}_{}", kind, phi), label = fmt::format("{} {}: ", kind, phi);
-    out.add("score_error_" + key, label + "score error", error);
+    out.add("score_error_" + key, label + "score error", error, fmt::format("best of {} starts", n_starts));
     out.add("score_error_best_fit_" + key, label + "score error, best fit", fit.error, fit.text);
     out.add("stationary_kl_" + key, label + "KL of its stationary law", kl);
     models.push_back(std::move(model));

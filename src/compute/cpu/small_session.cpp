@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "denormals.hpp"
 #include "dsm_batch.hpp"
 #include "small_network.hpp"
 
@@ -67,6 +68,7 @@ class SmallDsmSession final : public DsmSession {
            std::span<const float> rates, std::span<DsmLoss> losses) override {
     require(source.n_columns() == layout_.K, "training: batches have {} columns, the network takes {}", source.n_columns(), layout_.K);
     require(rates.size() == losses.size(), "training: {} learning rates for {} steps", rates.size(), losses.size());
+    const FlushDenormals flush;
     const auto& kernels = small_dsm_kernels(current_isa());
     const bool clips = optimizer_.clip_norm > 0.0;
     const std::int64_t total = static_cast<std::int64_t>(rates.size()), chunk = steps_a_chunk(batch_size, layout_.K);
