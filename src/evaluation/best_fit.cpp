@@ -15,7 +15,7 @@
 namespace tarn {
 namespace {
 
-constexpr int quadrature_points = 2001;
+constexpr int quadrature_points = 1001;
 
 void check(const FitProblem& p) {
   require(p.x.rows() >= 1 && p.x.cols() >= 1 && p.score.rows() == p.x.rows() && p.score.cols() == p.x.cols() &&

@@ -45,8 +45,8 @@ TEST(RateFit, DoublePeakReluIsTheGlobalOptimum) {
 
   // brute force: for every gain and bias the scale in closed form
   double best = 1e9;
-  for (double w = -8.0; w <= 8.0; w += 0.1) {
-    for (double b = -8.0; b <= 8.0; b += 0.1) {
+  for (double w = -8.0; w <= 8.0; w += 0.2) {
+    for (double b = -8.0; b <= 8.0; b += 0.2) {
       double vv = 0.0, vs = 0.0, ss = 0.0;
       for (std::int64_t i = 0; i < p.x.rows(); i += 5) {
         const double x = p.x(i, 0), v = std::max(0.0, w * x + b) - x, s = p.score(i, 0),
