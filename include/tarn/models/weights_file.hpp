@@ -12,8 +12,8 @@ namespace tarn {
 
 /// What the person says about a file that may not say it itself. A file that does say it must agree.
 struct WeightsFileHints {
-  std::optional<Nonlinearity> nonlinearity;
-  std::optional<ModelKind> kind;
+  std::optional<Nonlinearity> nonlinearity = {};
+  std::optional<ModelKind> kind = {};
 };
 
 /// Arrays of a network, all float32 but for `shift` (float64):

@@ -1,0 +1,105 @@
+#include "tarn/models/initial_weights.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "models/networks.hpp"
+
+namespace tarn {
+namespace {
+
+constexpr std::uint64_t seed = 3407;
+
+SamplingNetwork reservoir(std::int64_t D, std::int64_t U, std::int64_t N, const InitialGains& gains = {}) {
+  return initial_network(ModelKind::reservoir_sampler, Nonlinearity::relu, D, U, N, seed, gains);
+}
+
+/// Values uniform in `+-bound`: Kolmogorov-Smirnov distance below 1.95 / sqrt(n), which a true uniform exceeds once in
+/// 1000. Nine such checks in this file: false alarm at most 0.9 %, and the seed is fixed.
+void expect_uniform(const Matrix<float>& values, double bound, const char* what) {
+  std::vector<double> sorted(values.data(), values.data() + values.size());
+  std::sort(sorted.begin(), sorted.end());
+  const auto n = static_cast<double>(sorted.size());
+  double distance = 0.0;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    ASSERT_LE(std::abs(sorted[i]), bound * (1.0 + 1e-7)) << what;
+    const double u = 0.5 * (sorted[i] / bound + 1.0), k = static_cast<double>(i);
+    distance = std::max({distance, u - k / n, (k + 1.0) / n - u});
+  }
+  EXPECT_LT(distance, 1.95 / std::sqrt(n)) << what;
+}
+
+TEST(InitialWeights, EachLayerIsUniformWithinOneOverRootFanIn) {
+  const SamplingNetwork network = reservoir(3, 2, 5000);
+  network.validate();
+  expect_uniform(network.W_in, 1.0 / std::sqrt(5.0), "W_in");
+  expect_uniform(network.b, 1.0 / std::sqrt(5.0), "b");
+  expect_uniform(network.W_out, 1.0 / std::sqrt(5000.0), "W_out");
+}
+
+TEST(InitialWeights, GainsMultiplyTheirOwnArrayOnly) {
+  const SamplingNetwork network = reservoir(4, 0, 3000, {.input = 6.0, .bias = 3.0});
+  expect_uniform(network.W_in, 6.0 / 2.0, "W_in");
+  expect_uniform(network.b, 3.0 / 2.0, "b");
+  expect_uniform(network.W_out, 1.0 / std::sqrt(3000.0), "W_out");
+  EXPECT_EQ(network.W_out, reservoir(4, 0, 3000).W_out);
+}
+
+TEST(InitialWeights, SamplerOnlyStartsWithPlainLeak) {
+  for (const ModelKind kind : {ModelKind::sampler_only_sc, ModelKind::sampler_only_fr}) {
+    const SamplingNetwork network = initial_network(kind, Nonlinearity::tanh, 40, 0, 40, seed);
+    network.validate();
+    expect_uniform(network.W_in, 1.0 / std::sqrt(40.0), "W");
+    for (std::int64_t i = 0; i < 40; ++i) {
+      EXPECT_EQ(network.gamma(0, i), 1.0f);
+      for (std::int64_t j = 0; j < 40; ++j) EXPECT_EQ(network.S(i, j), i == j ? 1.0f : 0.0f);
+    }
+  }
+}
+
+// Words of a step of one size would run into those of another: with D + U > N and with N > D + U, no value may stand
+// twice.
+TEST(InitialWeights, NoWordServesTwice) {
+  for (const auto& [D, N] : {std::pair<std::int64_t, std::int64_t>{60, 7}, {3, 200}, {1, 9}}) {
+    const SamplingNetwork network = reservoir(D, 0, N);
+    // back to the uniforms, so that arrays with other bounds compare
+    std::multiset<std::int64_t> seen;
+    const auto add = [&](const Matrix<float>& values, double bound) {
+      for (std::int64_t i = 0; i < values.size(); ++i) seen.insert(std::llround(values.data()[i] / bound * 0x1p22));
+    };
+    add(network.W_in, 1.0 / std::sqrt(static_cast<double>(D)));
+    add(network.b, 1.0 / std::sqrt(static_cast<double>(D)));
+    add(network.W_out, 1.0 / std::sqrt(static_cast<double>(N)));
+    const std::set<std::int64_t> distinct(seen.begin(), seen.end());
+    // By chance n values of 2^23 meet n^2 / 2^24 times: at most 0.06 here; one shared row would be 3 or more.
+    EXPECT_LE(seen.size() - distinct.size(), 1u) << D << " " << N;
+  }
+}
+
+TEST(InitialWeights, DependOnSeedAloneAndAddingNeuronsKeepsTheOthers) {
+  const SamplingNetwork small = reservoir(3, 1, 50), large = reservoir(3, 1, 60);
+  for (std::int64_t i = 0; i < 50; ++i) {
+    for (std::int64_t k = 0; k < 4; ++k) EXPECT_EQ(small.W_in(i, k), large.W_in(i, k));
+    EXPECT_EQ(small.b(0, i), large.b(0, i));
+  }
+  EXPECT_EQ(reservoir(3, 1, 50).W_out, small.W_out);
+  const SamplingNetwork other = initial_network(ModelKind::reservoir_sampler, Nonlinearity::relu, 3, 1, 50, seed + 1);
+  EXPECT_NE(other.W_in, small.W_in);
+}
+
+TEST(InitialWeights, WrongSizesAndGainsAreRefused) {
+  EXPECT_THROW(reservoir(0, 0, 5), UsageError);
+  EXPECT_THROW(reservoir(1, -1, 5), UsageError);
+  EXPECT_THROW(reservoir(1, 0, 0), UsageError);
+  EXPECT_THROW(reservoir(1, 0, 5, {.input = 0.0}), UsageError);
+  EXPECT_THROW(reservoir(1, 0, 5, {.bias = NAN}), UsageError);
+  constexpr auto sc = ModelKind::sampler_only_sc;
+  EXPECT_THROW(initial_network(sc, Nonlinearity::relu, 2, 0, 3, seed), UsageError);
+  EXPECT_THROW(initial_network(sc, Nonlinearity::relu, 2, 1, 2, seed), UsageError);
+}
+
+}  // namespace
+}  // namespace tarn
