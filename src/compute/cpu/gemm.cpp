@@ -16,6 +16,7 @@ namespace tarn::cpu::TARN_ISA {
 namespace {
 
 constexpr int max_rows = register_lanes == 16 ? 14 : register_lanes == 8 ? 6 : 2;
+constexpr std::int64_t line_floats = 16;
 constexpr int max_packs = register_lanes == 16 ? 2 : 1;
 
 TARN_HD FloatRegister multiply_add(FloatRegister a, FloatRegister b, FloatRegister c) {
@@ -44,6 +45,8 @@ struct Block {
   const float* bias;
   std::int64_t bias_stride;
   bool add;
+  const float* prefetch;       // one cache line each k
+  std::int64_t prefetch_step;  // 0: none is wanted, the same line again
 };
 
 template <int rows, int packs, bool unit_k>
@@ -57,11 +60,14 @@ void block_product(const Block& q) {
     for (int v = 0; v < parts; ++v) sum[i][v] = start - FloatRegister{};
   }
   const float* in = q.in;
+  const float* prefetch = q.prefetch;
   const float* block = q.weights;
   for (std::int64_t left = q.n_k; left > 0; left -= q.k_block, block += q.weight_block) {
     const std::int64_t count = std::min(left, q.k_block);
     const float* w = block;
     for (std::int64_t k = 0; k < count; ++k, in += q.in_row, w += unit_k ? 1 : q.weight_stride) {
+      __builtin_prefetch(prefetch, 0, 2);
+      prefetch += q.prefetch_step;
       FloatRegister x[parts];
 #pragma GCC unroll 8
       for (int v = 0; v < parts; ++v) x[v] = *reinterpret_cast<const FloatRegister*>(in + v * register_lanes);
@@ -154,6 +160,8 @@ void product(const PanelProduct& p) {
   for (std::int64_t block = 0; block < n_blocks; ++block) {
     const auto rows = static_cast<int>(p.n_rows / n_blocks + (block < p.n_rows % n_blocks));
     q.weights = p.weights + row * p.weight_row;
+    const float* prefetch = p.prefetch + row * p.prefetch_row;
+    const float* prefetch_end = prefetch + rows * p.prefetch_row;
     q.bias = p.bias ? p.bias + row * p.bias_stride : nullptr;
     for (std::int64_t column = 0; column < p.n_columns;) {
       const int packs = p.n_columns - column > pack_lanes ? max_packs : 1;
@@ -161,6 +169,9 @@ void product(const PanelProduct& p) {
       q.in = p.in + panel * p.in_panel + lane;
       const std::int64_t within = row * p.out_row + lane;
       q.out = p.out + panel * p.out_panel + within;
+      q.prefetch = prefetch < prefetch_end ? prefetch : q.in;
+      q.prefetch_step = prefetch < prefetch_end ? line_floats : 0;
+      prefetch += q.n_k * q.prefetch_step;
       const auto index = static_cast<std::size_t>(rows - 1);
       if (packs == 1) {
         (unit_k ? products<1, true> : products<1, false>)[index](q);

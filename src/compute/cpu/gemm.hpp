@@ -45,6 +45,9 @@ struct PanelProduct {
   Nonlinearity phi = Nonlinearity::relu;
   const float* activations = nullptr;  ///< laid out as `out`, with a panel stride of its own
   std::int64_t activation_panel = 0;
+  /// Memory to ask for meanwhile: during the work on rows i to j, `prefetch + i * prefetch_row` to `prefetch + j * prefetch_row`.
+  const float* prefetch = nullptr;
+  std::int64_t prefetch_row = 0;
 };
 
 struct GemmKernels {

@@ -1,10 +1,9 @@
 // The phases of a training step, with a barrier after each:
-//   rows      x~ and targets of the step, laid out as panels (for sums over inputs) and as rows (for sums over the
-//   batch) forward   each group of neurons: a = phi([x~ u 1] [W_in b]^T), partial s = a V^T residuals partial sums
-//   added in order of the groups; e = target_scale s + target; delta = weight e; loss backward  each block of neurons:
-//   g = (delta V) phi'(u), dV = a^T delta, d[W_in b] = g^T [x~ u 1]; optimiser step
-// Gradients as in docs/models.md. Groups and blocks depend on sizes alone, so the bits do not depend on the number of
-// threads.
+//   rows       x~ and targets of the step, laid out as panels (for sums over inputs) and as rows (for sums over the batch)
+//   forward    each group of neurons: a = phi([x~ u 1] [W_in b]^T), partial s = a V^T
+//   residuals  partial sums added in order of the groups; e = target_scale s + target; delta = weight e; loss
+//   backward   each block of neurons: g = (delta V) phi'(u), dV = a^T delta, d[W_in b] = g^T [x~ u 1]; optimiser step
+// Gradients as in docs/models.md. Groups and blocks depend on sizes alone, so the bits do not depend on the number of threads.
 #include "large_dsm.hpp"
 
 #include <omp.h>
@@ -12,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "denormals.hpp"
 #include "large_network.hpp"
 
 namespace tarn::cpu {
@@ -155,6 +155,8 @@ void LargeDsm::forward(const float* weights) {
     p.out_panel = layout_.group_neurons * panel_lanes;
     p.epilogue = Epilogue::activate;
     p.phi = phi_;
+    p.prefetch = p.weights + gemm_.rows_a_pass * layout_.record;  // the next rows, V with them
+    p.prefetch_row = layout_.record;
     gemm_.product(p);
 
     PanelProduct s;
@@ -203,7 +205,7 @@ void LargeDsm::residuals() {
 // Gradient records of `count` neurons of group `g`, from `first` on; `back` is scratch for their part of the
 // back-propagated error.
 void LargeDsm::block_gradient(const float* weights, std::int64_t g, std::int64_t first, std::int64_t count,
-                              float* gradient, float* back) {
+                              float* gradient, float* back, const DsmState* state) {
   const float* a = activations(g) + (first - layout_.group_begin(g)) * panel_lanes;
   const std::int64_t a_panel = layout_.group_neurons * panel_lanes, back_panel = block_neurons_ * panel_lanes;
 
@@ -221,6 +223,9 @@ void LargeDsm::block_gradient(const float* weights, std::int64_t g, std::int64_t
   p.phi = phi_;
   p.activations = a;
   p.activation_panel = a_panel;
+  // the optimiser's arrays, and the weights of the next block, come while the products are at work
+  p.prefetch_row = layout_.record;
+  if (state) p.prefetch = state->first.data() + first * layout_.record;
   gemm_.product(p);
 
   PanelProduct v;  // sums over the rows of the batch, which lie in panels
@@ -237,6 +242,8 @@ void LargeDsm::block_gradient(const float* weights, std::int64_t g, std::int64_t
   v.out = gradient + layout_.in_width;
   v.out_panel = panel_lanes;
   v.out_row = layout_.record;
+  v.prefetch_row = layout_.record;
+  if (state) v.prefetch = state->second.data() + first * layout_.record;
   gemm_.product(v);
 
   PanelProduct w = v;
@@ -246,6 +253,7 @@ void LargeDsm::block_gradient(const float* weights, std::int64_t g, std::int64_t
   w.in = point_rows_.data();
   w.in_row = layout_.in_width;
   w.out = gradient;
+  w.prefetch = weights + (first + block_neurons_) * layout_.record;
   gemm_.product(w);
 }
 
@@ -257,7 +265,8 @@ void LargeDsm::backward(DsmState& state, const AdamStep& adam) {
     float* gradient = scratch();
     for (std::int64_t first = layout_.group_begin(g); first < layout_.group_end(g); first += block_neurons_) {
       const std::int64_t count = std::min(block_neurons_, layout_.group_end(g) - first);
-      block_gradient(state.weights.data(), g, first, count, gradient, gradient + block_neurons_ * layout_.record);
+      block_gradient(state.weights.data(), g, first, count, gradient, gradient + block_neurons_ * layout_.record,
+                     &state);
       kernels_.adam(adam, arrays_at(state, gradient, first * layout_.record), count * layout_.record);
     }
   }
@@ -270,7 +279,7 @@ void LargeDsm::backward(const float* weights) {
     for (std::int64_t first = layout_.group_begin(g); first < layout_.group_end(g); first += block_neurons_) {
       const std::int64_t count = std::min(block_neurons_, layout_.group_end(g) - first);
       float* gradient = gradient_.data() + first * layout_.record;
-      block_gradient(weights, g, first, count, gradient, scratch());
+      block_gradient(weights, g, first, count, gradient, scratch(), nullptr);
       square += kernels_.sum_of_squares(gradient, count * layout_.record);
     }
     squares_[static_cast<std::size_t>(g)] = square;
@@ -308,24 +317,27 @@ void LargeDsm::train(DsmState& state, const NoisyBatches& batches, const DsmLeve
   resize(batches.rows(), clips);
   set_level(level, batch_size);
 #pragma omp parallel num_threads(n_threads_)
-  for (std::size_t i = 0; i < adam.size(); ++i) {
-    set_rows(batches.step(static_cast<std::int64_t>(i)));
-    forward(state.weights.data());
-    residuals();
-    double norm = 0.0;
-    if (clips) {
-      backward(state.weights.data());
-      norm = gradient_norm();
-      AdamStep clipped = adam[i];
-      if (norm > clip_norm) clipped.gradient_scale = static_cast<float>(clip_norm / norm);
-      update(state, clipped);
-    } else {
-      backward(state, adam[i]);
-    }
+  {
+    const FlushDenormals flush;
+    for (std::size_t i = 0; i < adam.size(); ++i) {
+      set_rows(batches.step(static_cast<std::int64_t>(i)));
+      forward(state.weights.data());
+      residuals();
+      double norm = 0.0;
+      if (clips) {
+        backward(state.weights.data());
+        norm = gradient_norm();
+        AdamStep clipped = adam[i];
+        if (norm > clip_norm) clipped.gradient_scale = static_cast<float>(clip_norm / norm);
+        update(state, clipped);
+      } else {
+        backward(state, adam[i]);
+      }
 #pragma omp master
-    {
-      losses[i] = loss();
-      losses[i].gradient_norm = norm;
+      {
+        losses[i] = loss();
+        losses[i].gradient_norm = norm;
+      }
     }
   }
 }

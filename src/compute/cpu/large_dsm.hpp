@@ -64,7 +64,7 @@ class LargeDsm {
   void update(DsmState& state, const AdamStep& adam);    ///< takes the optimiser step from the kept gradient
 
   void block_gradient(const float* weights, std::int64_t group, std::int64_t first, std::int64_t count, float* gradient,
-                      float* back);
+                      float* back, const DsmState* state);
   void set_level(const DsmLevel& level, std::int64_t batch_size);
   DsmLoss loss() const;
   double gradient_norm() const;

@@ -5,7 +5,7 @@
 namespace tarn::cpu {
 namespace {
 
-// A tile of activations (128 chains) and what it meets should lie in the second cache. 84 is a whole number of blocks
+// A tile of activations (256 chains) and what it meets should lie in the second cache. 84 is a whole number of blocks
 // of the products on every instruction set. Depends on sizes alone: the order of sums hangs on it.
 std::int64_t neurons_a_tile(std::int64_t n_columns) {
   return 84 * std::clamp<std::int64_t>(1152 / std::max<std::int64_t>(n_columns, 1), 1, 3);

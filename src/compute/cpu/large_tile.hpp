@@ -1,4 +1,4 @@
-// The working memory of one thread: a tile of up to 128 chains as panels, and the drift on it.
+// The working memory of one thread: a tile of up to 256 chains as panels, and the drift on it.
 #pragma once
 
 #include <cmath>
@@ -14,7 +14,7 @@ namespace tarn::cpu {
 
 /// Chains are dealt out in units of one pack.
 inline constexpr std::int64_t unit_chains = 16;
-inline constexpr std::int64_t max_tile_chains = 128;
+inline constexpr std::int64_t max_tile_chains = 256;
 
 /// Chains of tile `i` of `n_tiles`.
 struct ChainRange {
