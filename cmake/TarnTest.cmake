@@ -1,12 +1,25 @@
-# tarn_add_test(name SOURCES ... LIBRARIES ... [LABELS ...]): a GoogleTest program, each of its cases an entry of ctest.
+# Tests whose code runs on several threads; the thread sanitizer looks at these, and ctest -L threads runs them.
+set(TARN_THREADED_AREAS compute sampling training)
+set(TARN_THREADED_TESTS noise_test scaling_filter_test models_trainable_test models_score_test)
+add_custom_target(tarn_threaded_tests COMMENT "Build the tests of threaded code")
+
+# tarn_add_test(name SOURCES ... LIBRARIES ... [LABELS cpu|slow]): a GoogleTest program, each of its cases an entry of ctest.
 function(tarn_add_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES;LABELS" ${ARGN})
-  if(NOT ARG_LABELS)
-    set(ARG_LABELS cpu)
-  endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE TARN_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${ARG_LABELS}" SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+  get_filename_component(area "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
+  if(area IN_LIST TARN_THREADED_AREAS OR name IN_LIST TARN_THREADED_TESTS)
+    add_dependencies(tarn_threaded_tests ${name})
+    set(default_label threads)
+  else()
+    set(default_label cpu)
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS ${default_label})  # one only: gtest_discover_tests takes lists of labels apart
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
+    PROPERTIES LABELS "${ARG_LABELS}" SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]" TIMEOUT 600)
 endfunction()

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2034
+# Which Debian packages are needed, and how they get installed. Sourced by the other scripts.
+
+# A word "a|b" is satisfied by any of its names; the first one is what gets installed.
+tarn_build_packages=(
+  build-essential cmake ninja-build pkg-config git
+  libopenblas-openmp-dev liblapacke-dev
+  librandom123-dev libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
+  libnetcdf-dev libzip-dev libxxhash-dev libpng-dev zlib1g-dev
+  "libboost-dev|libboost1.74-dev|libboost1.81-dev|libboost1.83-dev"
+)
+tarn_run_packages=("gnuplot-nox|gnuplot-qt|gnuplot-x11")  # figures; a run without it says so and goes on
+tarn_data_packages=(dataset-fashion-mnist)
+tarn_test_packages=(libgtest-dev libgmock-dev ccache)
+# The thread sanitizer needs clang with its own OpenMP, which knows how to tell it about barriers.
+tarn_ci_packages=("clang|clang-14" "clang-format|clang-format-14" "libclang-rt-14-dev|libclang-rt-dev" "libomp-14-dev|libomp-dev")
+
+tarn_is_installed() {
+  dpkg-query --show --showformat='${db:Status-Status}\n' "$1" 2>/dev/null | grep --quiet --line-regexp installed
+}
+
+# tarn_require_packages USE_SUDO PACKAGE...: prints what is missing and installs it: as root, or with USE_SUDO = 1
+# through sudo. Otherwise it prints the command for the user and returns 1.
+tarn_require_packages() {
+  local use_sudo=$1 word name found
+  shift
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "packages: this is not Debian or a system like it, so nothing is installed. Debian's names of what is needed:"
+    printf '  %s\n' "${@%%|*}"
+    echo "packages: going on with what is here; configuring names whatever it does not find."
+    return 0
+  fi
+  local -a missing=()
+  for word in "$@"; do
+    found=0
+    local -a names
+    IFS='|' read -r -a names <<<"$word"
+    for name in "${names[@]}"; do
+      if tarn_is_installed "$name"; then
+        found=1
+        break
+      fi
+    done
+    ((found)) || missing+=("${names[0]}")
+  done
+  if ((${#missing[@]} == 0)); then
+    echo "packages: all $# are there, nothing to install"
+    return 0
+  fi
+  echo "packages: to be installed from Debian: ${missing[*]}"
+  local -a as_root=()
+  if ((EUID != 0)); then
+    if ((!use_sudo)); then
+      {
+        echo "packages: that needs root. Either run"
+        echo "  sudo apt-get install ${missing[*]}"
+        echo "and start again, or start again with --sudo, or with --no-install to go on without them."
+      } >&2
+      return 1
+    fi
+    as_root=(sudo)
+  fi
+  local -a command=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}")
+  if ! "${command[@]}" </dev/null; then
+    echo "packages: trying again with fresh package lists"
+    "${as_root[@]}" apt-get update </dev/null
+    "${command[@]}" </dev/null
+  fi
+}
+
+# The cores this process may use.
+tarn_cores() { nproc 2>/dev/null || echo 2; }
+
+# Prints AUTO where an NVIDIA device and its compiler are at hand, else OFF.
+tarn_cuda_setting() {
+  if { [[ -e /dev/nvidiactl ]] || nvidia-smi -L >/dev/null 2>&1; } && command -v nvcc >/dev/null; then
+    echo AUTO
+  else
+    echo OFF
+  fi
+}
