@@ -78,17 +78,17 @@ TEST(RateFit, ThreePeaksAreBeyondTanh) {
 }
 
 TEST(RateFit, TwoDimensionalMemberOfTheClass) {
-  FitProblem p{Matrix<double>(900, 2), std::vector<double>(900, 1.0 / 900.0), Matrix<double>(900, 2)};
+  FitProblem p{Matrix<double>(225, 2), std::vector<double>(225, 1.0 / 225.0), Matrix<double>(225, 2)};
   RateFit truth{Nonlinearity::softplus, Matrix<double>(2, 2), {0.3, -0.4}, Matrix<double>(2, 2), 0.0, 0, 0};
   const double W[] = {1.5, -0.7, 0.4, 2.0}, M[] = {1.2, 0.3, -0.2, 0.8};
   std::copy(W, W + 4, truth.W.data());
   std::copy(M, M + 4, truth.M.data());
-  for (int i = 0; i < 900; ++i) {
-    p.x(i, 0) = -2.0 + 4.0 * (i / 30) / 29.0;
-    p.x(i, 1) = -2.0 + 4.0 * (i % 30) / 29.0;
+  for (int i = 0; i < 225; ++i) {
+    p.x(i, 0) = -2.0 + 4.0 * (i / 15) / 14.0;
+    p.x(i, 1) = -2.0 + 4.0 * (i % 15) / 14.0;
   }
   p.score = truth.drift(p.x.view());
-  const RateFit fit = fit_sampler_only_fr(Nonlinearity::softplus, p, 5);
+  const RateFit fit = fit_sampler_only_fr(Nonlinearity::softplus, p, 5, 8);
   EXPECT_LT(fit.error, 1e-6);
 }
 
