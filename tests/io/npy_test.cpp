@@ -51,7 +51,7 @@ TEST_F(NpyTest, ShapesBecomeMatrices) {
 
 TEST_F(NpyTest, WritesTheBytesThatNumpyWrites) {
   for (const std::string name : {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "bool", "scalar",
-                                 "vector", "empty", "cube", "long"}) {
+                                 "vector", "empty", "cube", "long", "axes"}) {
     const auto bytes = read_file(golden(name + ".npy"));
     EXPECT_EQ(encode_npy(parse_npy(bytes, name)), bytes) << name;
   }

@@ -37,6 +37,9 @@ TEST_F(NpzTest, RefusesBombsAndLies) {
   // 16 MB of zeros in 16 kB: fine when allowed, refused before inflating when not.
   EXPECT_EQ(read_npz(golden("bomb.npz")).at("zeros").shape, Shape{4'000'000});
   EXPECT_REFUSED(read_npz(golden("bomb.npz"), 1'000'000), "more bytes than are allowed");
+  // The limit holds for all entries together: 176 and 152 bytes.
+  EXPECT_EQ(read_npz(golden("deflated.npz"), 328).size(), 2U);
+  EXPECT_REFUSED(read_npz(golden("deflated.npz"), 327), "more bytes than are allowed");
   EXPECT_REFUSED(read_npz(golden("f4.npy")), "not a readable .npz");
   EXPECT_REFUSED(read_npz(golden("text.gz")), "not a readable .npz");
 

@@ -20,6 +20,7 @@ np.save("vector.npy", np.arange(5, dtype="<f8") / 2)
 np.save("empty.npy", np.zeros((0, 3), "<f4"))
 np.save("cube.npy", np.arange(24, dtype="<f4").reshape(2, 3, 4))
 np.save("long.npy", np.zeros(100, "<f4"))
+np.save("axes.npy", np.ones((1,) * 16, "<f4"))  # its header is long enough for numpy's room to grow to show
 np.save("fortran.npy", np.asfortranarray(rows.astype("<f4")))
 np.save("big_endian.npy", rows.astype(">f4"))
 np.save("object.npy", np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
