@@ -73,10 +73,12 @@ MixtureTarget::MixtureTarget(std::vector<MixtureComponent> components, bool expo
     component.weight /= total;
     const auto L = data::cholesky(component.covariance, dimension_);
     if (L.empty()) fail_usage("mixture: covariance {} is not positive definite", k);
-    diagonal_ = diagonal_ && is_diagonal(component.covariance, n);
+    const bool diagonal = is_diagonal(component.covariance, n);
+    diagonal_ = diagonal_ && diagonal;
 
     Factors factors;
-    auto eigen = data::symmetric_eigen(component.covariance, dimension_);
+    auto eigen = diagonal ? data::diagonal_eigen(component.covariance, dimension_)
+                          : data::symmetric_eigen(component.covariance, dimension_);
     factors.Q = std::move(eigen.Q);
     factors.eigenvalues = std::move(eigen.eigenvalues);
     factors.log_weight = std::log(component.weight);

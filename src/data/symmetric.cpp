@@ -51,4 +51,14 @@ Eigen symmetric_eigen(const std::vector<double>& matrix, std::int64_t dimension)
   return eigen;
 }
 
+Eigen diagonal_eigen(const std::vector<double>& matrix, std::int64_t dimension) {
+  const auto n = static_cast<std::size_t>(dimension);
+  Eigen eigen{std::vector<double>(n * n), std::vector<double>(n)};
+  for (std::size_t k = 0; k < n; ++k) {
+    eigen.Q[k * (n + 1)] = 1.0;
+    eigen.eigenvalues[k] = matrix[k * (n + 1)];
+  }
+  return eigen;
+}
+
 }  // namespace tarn::data

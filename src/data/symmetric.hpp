@@ -20,5 +20,7 @@ struct Eigen {
 };
 /// Throws `Error` where LAPACK gives up.
 Eigen symmetric_eigen(const std::vector<double>& matrix, std::int64_t dimension);
+/// The same for a matrix that is known to be diagonal.
+Eigen diagonal_eigen(const std::vector<double>& matrix, std::int64_t dimension);
 
 }  // namespace tarn::data

@@ -18,13 +18,17 @@ struct Piece {
   double delta0, length, sign;
 };
 
-void add_piece(const Piece& piece, double phi, double k, data::LogSum& sum) {
-  if (!(piece.length > 0.0)) return;
+// Sums of the integrand and of it times the place on the arc, each over exp(k (cos delta0 - 1)).
+struct ArcSum {
+  double log_scale, mass = 0.0, x = 0.0, y = 0.0;
+};
+
+ArcSum integrate_piece(const Piece& piece, double phi, double k) {
+  ArcSum sum{k * (std::cos(piece.delta0) - 1.0)};
   // Panel length: the first fall by 1.
   const double reached = std::cos(piece.delta0) - 1.0 / k;
   const double panel = k > 0.0 && reached > -1.0 ? std::acos(reached) - piece.delta0 : pi;
   using Gauss = boost::math::quadrature::gauss<double, 20>;
-  const double start = k * (std::cos(piece.delta0) - 1.0);
   for (double at = 0.0; at < piece.length; at += panel) {
     const double fall = 2.0 * std::sin(piece.delta0 + 0.5 * at) * std::sin(0.5 * at);
     if (k * fall > 50.0) break;
@@ -34,24 +38,32 @@ void add_piece(const Piece& piece, double phi, double k, data::LogSum& sum) {
         const double u = middle + side * half * Gauss::abscissa()[i];
         const double drop = 2.0 * std::sin(piece.delta0 + 0.5 * u) * std::sin(0.5 * u);
         const double angle = phi + piece.sign * (piece.delta0 + u);
-        const double place[2] = {std::cos(angle), std::sin(angle)};
-        sum.add(start - k * drop + std::log(half * Gauss::weights()[i]), place);
+        const double weight = half * Gauss::weights()[i] * std::exp(-k * drop);
+        sum.mass += weight;
+        sum.x += weight * std::cos(angle);
+        sum.y += weight * std::sin(angle);
       }
     }
   }
+  return sum;
 }
 
 // Log density at (x, y) of a half circle of radius 1 (upper half) smoothed to variance v, and its gradient.
 double half_circle(double x, double y, double v, double* gradient) {
   const double r = std::hypot(x, y), phi = std::atan2(y, x), k = r / v;
   data::LogSum sum(2);
-  if (phi >= 0.0) {
-    add_piece({0.0, phi, -1.0}, phi, k, sum);
-    add_piece({0.0, pi - phi, 1.0}, phi, k, sum);
-  } else {
+  const auto add = [&](const Piece& piece) {
+    const auto part = integrate_piece(piece, phi, k);
+    const double place[2] = {part.x / part.mass, part.y / part.mass};
+    if (part.mass != 0.0) sum.add(part.log_scale + std::log(part.mass), place);
+  };
+  if (phi < 0.0) {
     // The point looks away from the arc: the integrand falls from both ends to the angle opposite to it.
-    add_piece({-phi, pi + phi, 1.0}, phi, k, sum);
-    add_piece({pi + phi, -phi, -1.0}, phi, k, sum);
+    add({-phi, pi + phi, 1.0});
+    add({pi + phi, -phi, -1.0});
+  } else {
+    add({0.0, phi, -1.0});
+    add({0.0, pi - phi, 1.0});
   }
   gradient[0] = (sum.mean(0) - x) / v;
   gradient[1] = (sum.mean(1) - y) / v;

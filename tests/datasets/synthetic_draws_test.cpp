@@ -1,4 +1,4 @@
-// Draws: their addresses, the same bits everywhere, and their laws. Statistical checks use n = 200000 draws of fixed
+// Draws: their addresses, the same bits everywhere, and their laws. Statistical checks use n = 100000 draws of fixed
 // seed; each is set to fail by chance with probability below 1e-7, about 60 checks in all.
 #include <algorithm>
 #include <array>
@@ -20,7 +20,7 @@ namespace tarn {
 namespace {
 
 constexpr std::uint64_t seed = 20240611;
-constexpr std::int64_t n_draws = 200000;
+constexpr std::int64_t n_draws = 100000;
 
 std::vector<std::unique_ptr<Target>> all_targets() {
   std::vector<std::unique_ptr<Target>> all;
@@ -54,9 +54,9 @@ Matrix<float> draws(const Target& target, std::int64_t n = n_draws, std::uint64_
 
 TEST(Draws, ArePureFunctionsOfTheirNumber) {
   for (const auto& target : all_targets()) {
-    const std::int64_t n = 1000, first = (std::int64_t{1} << 32) - 300;  // across a carry
+    const std::int64_t n = 600, first = (std::int64_t{1} << 32) - 300;  // across a carry
     const auto whole = draws(*target, n, first);
-    for (const std::int64_t piece : {1, 7, 16, 33, 256, 257}) {
+    for (const std::int64_t piece : {1, 16, 33, 257}) {
       Matrix<float> parts(n, target->dimension());
       for (std::int64_t i = 0; i < n; i += piece) {
         target->draw(seed, first + i, parts.view().slice(i, std::min(i + piece, n)));
@@ -78,10 +78,10 @@ TEST(Draws, SameBitsOnEveryInstructionSet) {
   const auto best = current_isa();
   for (const auto& target : all_targets()) {
     use_isa(std::string(name_of(Isa::baseline)));
-    const auto expected = draws(*target, 1003);
+    const auto expected = draws(*target, 403);
     for (const auto isa : available_isas()) {
       use_isa(std::string(name_of(isa)));
-      const auto x = draws(*target, 1003);
+      const auto x = draws(*target, 403);
       EXPECT_EQ(std::memcmp(x.data(), expected.data(), sizeof(float) * static_cast<std::size_t>(x.size())), 0)
           << target->name() << " on " << name_of(isa);
     }
@@ -221,8 +221,9 @@ TEST(Draws, CovarianceInSevenDimensions) {
 }
 
 // Chance of a chi-square statistic at least as large, for counts in bins of [-half, half]^2 and outside of it.
-double chi_square_chance(const Target& target, double half, const std::function<double(double, double)>& density) {
-  constexpr int bins = 24;
+double chi_square_chance(const Target& target, double half, const std::function<double(double, double)>& density,
+                         int splits = 1) {
+  constexpr int bins = 12;
   const double width = 2 * half / bins;
   std::vector<double> observed(bins * bins + 1), expected(bins * bins + 1);
   const auto x = draws(target);
@@ -235,10 +236,14 @@ double chi_square_chance(const Target& target, double half, const std::function<
   double rest = n_draws;
   for (int a = 0; a < bins; ++a) {
     for (int b = 0; b < bins; ++b) {
-      const double left = -half + a * width, low = -half + b * width;
-      const double mass = Gauss::integrate(
-          [&](double u) { return Gauss::integrate([&](double v) { return density(u, v); }, low, low + width); }, left,
-          left + width);
+      double mass = 0.0;
+      const double part = width / splits;
+      for (int k = 0; k < splits * splits; ++k) {
+        const double left = -half + a * width + k / splits * part, low = -half + b * width + k % splits * part;
+        mass += Gauss::integrate(
+            [&](double u) { return Gauss::integrate([&](double v) { return density(u, v); }, low, low + part); }, left,
+            left + part);
+      }
       expected[a * bins + b] = mass * n_draws;
       rest -= mass * n_draws;
     }
@@ -273,14 +278,14 @@ TEST(Draws, ChiSquareInThePlane) {
   };
   const auto all = all_targets();
   EXPECT_GT(chi_square_chance(*all[2], 4.0, of(*all[2])), 1e-8);
-  // Bin corners on the means, so that no quadrature node meets the logarithmic peak of the density.
+  // The density has a logarithmic peak: bin corners lie on it, so that no node does, and bins are integrated in parts.
   const LaplaceMixture cross({{0.5, {0, 0}, {1, 0.9, 0.9, 1}}, {0.5, {0, 0}, {1, -0.9, -0.9, 1}}});
-  EXPECT_GT(chi_square_chance(cross, 6.0, of(cross)), 1e-8);
+  EXPECT_GT(chi_square_chance(cross, 6.0, of(cross), 8), 1e-8);
   const RingTarget ring(2.0, 0.3);
   EXPECT_GT(chi_square_chance(ring, 3.0, of(ring)), 1e-8);
   const TwoMoonsTarget moons(0.15);
   EXPECT_GT(chi_square_chance(moons, 2.5, of(moons)), 1e-8);
-  // 24 bins are 4 cells of 6 and 3 of 8.
+  // 12 bins are 4 cells of 3 and 3 of 4.
   const CheckerboardTarget board(4, 2.0), odd(3, 1.0);
   const auto cell = [](double u, double half, double width) {
     return static_cast<int>(std::floor((u + half) / width));
