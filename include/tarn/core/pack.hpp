@@ -139,18 +139,30 @@ TARN_HD IntPack select(const Mask& m, const IntPack& a, const IntPack& b) {
   return r;
 }
 
+#if !defined(__AVX512F__) && !(defined(__AVX2__) && defined(__FMA__))
+// Without the instruction each lane is a call of the C library; out of line, or the baseline's code would grow a hundredfold.
+inline __attribute__((noinline)) Pack fma_by_lane(const Pack& a, const Pack& b, const Pack& c) {
+  Pack r;
+  for (int i = 0; i < pack_parts; ++i) {
+    for (int k = 0; k < register_lanes; ++k) r.part[i][k] = __builtin_fmaf(a.part[i][k], b.part[i][k], c.part[i][k]);
+  }
+  return r;
+}
+#endif
 TARN_HD Pack fma(const Pack& a, const Pack& b, const Pack& c) {
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
   Pack r;
   for (int i = 0; i < pack_parts; ++i) {
 #if defined(__AVX512F__)
     r.part[i] = (FloatRegister)_mm512_fmadd_ps((__m512)a.part[i], (__m512)b.part[i], (__m512)c.part[i]);
-#elif defined(__AVX2__) && defined(__FMA__)
-    r.part[i] = (FloatRegister)_mm256_fmadd_ps((__m256)a.part[i], (__m256)b.part[i], (__m256)c.part[i]);
 #else
-    for (int k = 0; k < register_lanes; ++k) r.part[i][k] = __builtin_fmaf(a.part[i][k], b.part[i][k], c.part[i][k]);
+    r.part[i] = (FloatRegister)_mm256_fmadd_ps((__m256)a.part[i], (__m256)b.part[i], (__m256)c.part[i]);
 #endif
   }
   return r;
+#else
+  return fma_by_lane(a, b, c);
+#endif
 }
 TARN_HD Pack sqrt(const Pack& a) {
   Pack r;
