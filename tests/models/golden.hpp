@@ -1,6 +1,7 @@
 // The golden vectors in tests/data/golden.
 #pragma once
 
+#include <ostream>
 #include <string>
 
 #include "models/reference.hpp"
@@ -13,6 +14,7 @@ struct GoldenCase {
   const char* name;
   Nonlinearity phi;
 };
+inline void PrintTo(const GoldenCase& golden, std::ostream* out) { *out << golden.name; }
 
 inline constexpr GoldenCase golden_cases[] = {{"rsn_1_8_5_relu", Nonlinearity::relu},
                                               {"rsn_2_33_17_tanh", Nonlinearity::tanh},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <ostream>
 
 #include "models/networks.hpp"
 #include "models/reference.hpp"
@@ -146,6 +147,7 @@ struct Kind {
   ModelKind kind;
   std::int64_t D, U, N;
 };
+void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 
 class TrainableTest : public testing::TestWithParam<Kind> {
  protected:
