@@ -55,15 +55,15 @@ std::vector<Part> read_parts(const std::vector<std::filesystem::path>& directori
   std::int64_t at = 0;
   for (const auto* part : order) {
     const auto& layout = part->manifest.layout;
-    if (layout.chain_begin > at) fail("{} are missing: no folder holds them", chain_range(at, layout.chain_begin));
+    if (layout.chain_begin > at) fail("no folder holds {}", chain_range(at, layout.chain_begin));
     if (layout.chain_begin < at) {
-      fail("{}: {} stand in another folder too", part->directory.string(),
+      fail("{}: holds {}, and so does another folder", part->directory.string(),
            chain_range(layout.chain_begin, std::min(at, layout.chain_end)));
     }
     at = layout.chain_end;
   }
   const auto total = parts.front().manifest.layout.n_chains_total;
-  if (at < total) fail("{} are missing: no folder holds them", chain_range(at, total));
+  if (at < total) fail("no folder holds {}", chain_range(at, total));
   return parts;
 }
 
@@ -78,7 +78,7 @@ Lanes sort_segments(const std::vector<Part>& parts) {
         lane.n_chains = segment.n_chains;
       }
       if (lane.part != &part || lane.n_chains != segment.n_chains) {
-        fail("{}: {} stand twice", (part.directory / segment.file).string(),
+        fail("{}: holds {} twice", (part.directory / segment.file).string(),
              chain_range(segment.first_chain, segment.first_chain + segment.n_chains));
       }
       lane.segments.push_back(&segment);
@@ -87,9 +87,9 @@ Lanes sort_segments(const std::vector<Part>& parts) {
   std::int64_t at = 0;
   for (auto& [first, lane] : lanes) {
     const auto& folder = lane.part->directory;
-    if (first > at) fail("{}: draws of {} are missing", folder.string(), chain_range(at, first));
+    if (first > at) fail("{}: holds no draws of {}", folder.string(), chain_range(at, first));
     if (first < at)
-      fail("{}: {} stand twice", folder.string(), chain_range(first, std::min(at, first + lane.n_chains)));
+      fail("{}: holds {} twice", folder.string(), chain_range(first, std::min(at, first + lane.n_chains)));
     at = first + lane.n_chains;
     std::sort(lane.segments.begin(), lane.segments.end(),
               [](const auto* a, const auto* b) { return a->first_draw < b->first_draw; });
@@ -103,11 +103,14 @@ Lanes sort_segments(const std::vector<Part>& parts) {
     }
   }
   const auto total = parts.front().manifest.layout.n_chains_total;
-  if (at < total) fail("draws of {} are missing", chain_range(at, total));
+  if (at < total)
+    fail("{}: holds no draws of {}",
+         lanes.empty() ? parts.front().directory.string() : std::prev(lanes.end())->second.part->directory.string(),
+         chain_range(at, total));
   const auto& [first, reference] = *lanes.begin();
   for (const auto& [begin, lane] : lanes) {
     if (lane.n_draws() != reference.n_draws()) {
-      fail("{}: {} have {} draws, but {} have {}", lane.part->directory.string(),
+      fail("{}: holds {} with {} draws, but {} with {}", lane.part->directory.string(),
            chain_range(begin, begin + lane.n_chains), lane.n_draws(), chain_range(first, first + reference.n_chains),
            reference.n_draws());
     }

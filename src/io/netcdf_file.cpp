@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::size_t chunk_bytes = 1U << 20;
 
+/// NetCDF takes names with "://" for addresses and would go to the network; an absolute, normal path has none.
+std::string local_name(const std::filesystem::path& path) { return std::filesystem::absolute(path).lexically_normal(); }
+
 std::string describe(const std::vector<std::int64_t>& extents) {
   std::string out = "(";
   for (const auto extent : extents) out += (out.size() > 1 ? ", " : "") + (extent < 0 ? "any" : std::to_string(extent));
@@ -40,14 +43,14 @@ void NetcdfFile::check(int status, const std::string& doing) const {
 
 NetcdfFile NetcdfFile::create(const std::filesystem::path& path) {
   int id = 0;
-  const int status = nc_create(path.c_str(), NC_NETCDF4 | NC_CLOBBER, &id);
+  const int status = nc_create(local_name(path).c_str(), NC_NETCDF4 | NC_CLOBBER, &id);
   if (status != NC_NOERR) fail("{}: cannot be written ({})", path.string(), nc_strerror(status));
   return {id, path.string()};
 }
 
 NetcdfFile NetcdfFile::open(const std::filesystem::path& path) {
   int id = 0;
-  const int status = nc_open(path.c_str(), NC_NOWRITE, &id);
+  const int status = nc_open(local_name(path).c_str(), NC_NOWRITE, &id);
   if (status != NC_NOERR) fail("{}: cannot be opened as NetCDF ({})", path.string(), nc_strerror(status));
   return {id, path.string()};
 }

@@ -172,11 +172,11 @@ TEST_F(MergeTest, NamesChainsThatAreMissingOrStandTwice) {
   part("c", 3, 10);
   part("d", 4, 9);
   const auto out = in_folder("out.nc");
-  EXPECT_REFUSED(merge_draws({in_folder("a"), in_folder("b")}, out), "chain 4 are missing");
-  EXPECT_REFUSED(merge_draws({in_folder("a"), in_folder("c")}, out), "chain 3 stand in another folder too");
-  EXPECT_REFUSED(merge_draws({in_folder("a"), in_folder("d")}, out), "chain 9 are missing");
-  EXPECT_REFUSED(merge_draws({in_folder("b")}, out), "chains 0 to 4 are missing");
-  EXPECT_REFUSED(merge_draws({in_folder("a"), in_folder("a")}, out), "chains 0 to 3 stand in another folder too");
+  EXPECT_REFUSED(merge_draws({in_folder("a"), in_folder("b")}, out), "no folder holds chain 4");
+  EXPECT_REFUSED(merge_draws({in_folder("a"), in_folder("c")}, out), "holds chain 3, and so does another folder");
+  EXPECT_REFUSED(merge_draws({in_folder("a"), in_folder("d")}, out), "no folder holds chain 9");
+  EXPECT_REFUSED(merge_draws({in_folder("b")}, out), "no folder holds chains 0 to 4");
+  EXPECT_REFUSED(merge_draws({in_folder("a"), in_folder("a")}, out), "holds chains 0 to 3, and so does another folder");
   EXPECT_REFUSED(merge_draws({}, out), "no folder");
   EXPECT_REFUSED(merge_draws({in_folder("x")}, out), "No such file");
 
@@ -184,7 +184,7 @@ TEST_F(MergeTest, NamesChainsThatAreMissingOrStandTwice) {
   SmallRun run;
   run.blocks = {4, 4};
   run.write(in_folder("fewer"));
-  EXPECT_REFUSED(merge_draws({in_folder("fewer")}, out), "draws of chains 8 to 9 are missing");
+  EXPECT_REFUSED(merge_draws({in_folder("fewer")}, out), "holds no draws of chains 8 to 9");
   SmallRun other;
   other.layout.n_dims = 4;
   other.write(in_folder("other"));
@@ -206,7 +206,7 @@ TEST_F(MergeTest, RefusesUnfinishedAndUnevenRuns) {
     segments.finish(run.summary());
   }
   EXPECT_REFUSED(merge_draws({in_folder("uneven")}, in_folder("out.nc")),
-                 "chains 8 to 9 have 6 draws, but chains 0 to 3 have 7");
+                 "holds chains 8 to 9 with 6 draws, but chains 0 to 3 with 7");
   {
     DrawSegments segments(in_folder("clock"), run.layout, run.attributes, run.policy);
     Matrix<float> x(5, 3);
@@ -250,6 +250,8 @@ TEST_F(MergeTest, ChecksEverySegmentBeforeItIsOpened) {
 
 TEST_F(MergeTest, ReaderRefusesOtherFiles) {
   EXPECT_REFUSED(DrawReader(in_folder("missing.nc")), "cannot be opened as NetCDF");
+  // Never an address: no network is touched.
+  EXPECT_REFUSED(DrawReader("https://example.com/samples.nc"), "No such file");
   EXPECT_REFUSED(DrawReader(golden("f4.npy")), "cannot be opened as NetCDF");
   const SmallRun run;
   run.write(in_folder("a"));
