@@ -38,8 +38,8 @@ SamplingNetwork network_of(const std::string& source, const std::string& nonline
 void write_weights(const std::string& path, const SamplingNetwork& network) {
   if (fs::exists(path)) fail("{}: exists already; weights are never overwritten", path);
   save_network(path, network);
-  info("{}: {} with {}, D = {}, U = {}, N = {}, sigma {:.4g}", path, name_of(network.kind), name_of(network.phi), network.n_outputs,
-       network.n_inputs, network.n_neurons(), network.sigma);
+  info("{}: {} with {}, D = {}, U = {}, N = {}, sigma {:.4g}", path, name_of(network.kind), name_of(network.phi),
+       network.n_outputs, network.n_inputs, network.n_neurons(), network.sigma);
 }
 
 }  // namespace
@@ -50,11 +50,13 @@ void add_score(CLI::App& app, Action& action) {
     std::int64_t level = -1;
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("score", "The learned score at given points, in the units of the (filtered) data");
+  CLI::App* command =
+      app.add_subcommand("score", "The learned score at given points, in the units of the (filtered) data");
   command->add_option("source", a->source, "Run folder or weights file")->required();
   command->add_option("--at", a->at, "Points, .npy [n, D+U]")->required();
   command->add_option("--out", a->out, "Scores, .npy [n, D]")->required();
-  command->add_option("--level", a->level, "Noise level of a run folder, from 0; default: the last")->check(CLI::NonNegativeNumber);
+  command->add_option("--level", a->level, "Noise level of a run folder, from 0; default: the last")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--nonlinearity", a->nonlinearity, "For weights files that do not say it");
   command->add_option("--device", a->device, "auto, cpu, cuda, cuda:K")->capture_default_str();
   command->callback([a, &action] {
@@ -74,7 +76,8 @@ void add_weights(CLI::App& app, Action& action) {
     std::int64_t level = -1;
   };
   auto in = std::make_shared<Arguments>();
-  CLI::App* import_command = app.add_subcommand("import", "Weights from other programs: .npz with W_in, b, W_out, or .safetensors");
+  CLI::App* import_command =
+      app.add_subcommand("import", "Weights from other programs: .npz with W_in, b, W_out, or .safetensors");
   import_command->add_option("weights", in->source, "NPZ or safetensors")->required();
   import_command->add_option("--nonlinearity", in->nonlinearity, "relu, leaky_relu, tanh, softplus, sigmoid");
   import_command->add_option("--out", in->out, "Weights to write (.safetensors)")->required();
@@ -88,7 +91,8 @@ void add_weights(CLI::App& app, Action& action) {
   auto ex = std::make_shared<Arguments>();
   CLI::App* export_command = app.add_subcommand("export", "Weights for other programs");
   export_command->add_option("source", ex->source, "Run folder or weights file")->required();
-  export_command->add_option("--level", ex->level, "Noise level of a run folder, from 0; default: the last")->check(CLI::NonNegativeNumber);
+  export_command->add_option("--level", ex->level, "Noise level of a run folder, from 0; default: the last")
+      ->check(CLI::NonNegativeNumber);
   export_command->add_option("--nonlinearity", ex->nonlinearity, "For weights files that do not say it");
   export_command->add_option("--out", ex->out, ".npz or .safetensors")->required();
   export_command->callback([ex, &action] {
@@ -106,14 +110,17 @@ void add_merge(CLI::App& app, Action& action) {
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("merge", "Join the draws of several parts of one run into one NetCDF file");
-  command->add_option("folders", a->folders, "Folders written by `tarn sample --chain-range` (or their samples folders)")->required();
+  command
+      ->add_option("folders", a->folders, "Folders written by `tarn sample --chain-range` (or their samples folders)")
+      ->required();
   command->add_option("--out", a->out, "samples.nc to write")->required();
   command->callback([a, &action] {
     action = [a] {
       if (fs::exists(a->out)) fail("{}: exists already; draws are never overwritten", a->out);
       std::vector<fs::path> folders;
       for (const std::string& folder : a->folders) {
-        folders.push_back(fs::exists(fs::path(folder) / "samples" / "manifest.json") ? fs::path(folder) / "samples" : fs::path(folder));
+        folders.push_back(fs::exists(fs::path(folder) / "samples" / "manifest.json") ? fs::path(folder) / "samples"
+                                                                                     : fs::path(folder));
       }
       merge_draws(folders, a->out);
       info("{} holds the draws of {} parts", a->out, folders.size());

@@ -28,7 +28,8 @@ namespace fs = std::filesystem;
 
 void inspect_safetensors(const fs::path& path) {
   const TensorFile file = read_safetensors(path);
-  for (const auto& [name, tensor] : file.tensors) fmt::print("  {:<24} {:<5} [{}]\n", name, name_of(tensor.dtype), fmt::join(tensor.shape, ", "));
+  for (const auto& [name, tensor] : file.tensors)
+    fmt::print("  {:<24} {:<5} [{}]\n", name, name_of(tensor.dtype), fmt::join(tensor.shape, ", "));
   for (const auto& [key, value] : file.metadata) {
     fmt::print("  {:<24} {}\n", key, value.size() > 80 ? value.substr(0, 77) + "..." : value);
   }
@@ -43,17 +44,20 @@ void inspect_draws(const fs::path& path) {
   fmt::print("  {} chains quarantined\n", lost);
   const auto columns = column_moments(reader.draw(-1));
   for (std::size_t d = 0; d < columns.size() && d < 8; ++d) {
-    fmt::print("  last draw, x_{}: mean {:.5g}, variance {:.5g}, excess kurtosis {:.4g}\n", d, columns[d].mean, columns[d].variance,
-               columns[d].excess_kurtosis);
+    fmt::print("  last draw, x_{}: mean {:.5g}, variance {:.5g}, excess kurtosis {:.4g}\n", d, columns[d].mean,
+               columns[d].variance, columns[d].excess_kurtosis);
   }
 }
 
 void inspect_run(const fs::path& path) {
   const RunFolder folder = RunFolder::open(path);
   const Config config = load_config(folder.config().string());
-  fmt::print("  {} {} neurons, {}, on {}\n", config.model.kind, config.model.neurons, config.model.nonlinearity, config.data.kind);
-  fmt::print("  {} noise levels kept, {}\n", folder.level_files().size(), fs::exists(folder.done()) ? "finished" : "not finished");
-  for (const fs::path& file : {folder.config(), folder.metrics(), folder.weights(), folder.samples_file(), folder.report()}) {
+  fmt::print("  {} {} neurons, {}, on {}\n", config.model.kind, config.model.neurons, config.model.nonlinearity,
+             config.data.kind);
+  fmt::print("  {} noise levels kept, {}\n", folder.level_files().size(),
+             fs::exists(folder.done()) ? "finished" : "not finished");
+  for (const fs::path& file :
+       {folder.config(), folder.metrics(), folder.weights(), folder.samples_file(), folder.report()}) {
     if (fs::exists(file)) fmt::print("  {}\n", file.string());
   }
 }
@@ -75,7 +79,8 @@ void add_inspect(CLI::App& app, Action& action) {
       } else if (extension == ".safetensors") {
         inspect_safetensors(p);
       } else if (extension == ".npz") {
-        for (const auto& [name, array] : read_npz(p)) fmt::print("  {:<24} {:<5} [{}]\n", name, name_of(array.dtype), fmt::join(array.shape, ", "));
+        for (const auto& [name, array] : read_npz(p))
+          fmt::print("  {:<24} {:<5} [{}]\n", name, name_of(array.dtype), fmt::join(array.shape, ", "));
       } else if (extension == ".npy") {
         const NpyArray array = read_npy(p);
         fmt::print("  {} [{}]\n", name_of(array.dtype), fmt::join(array.shape, ", "));
@@ -94,7 +99,8 @@ void add_devices(CLI::App& app, Action& action) {
   command->callback([&action] {
     action = [] {
       const auto backend = make_cpu_backend();
-      fmt::print("cpu     {} cores, {}; instruction sets:", std::thread::hardware_concurrency(), backend->description());
+      fmt::print("cpu     {} cores, {}; instruction sets:", std::thread::hardware_concurrency(),
+                 backend->description());
       for (const Isa isa : available_isas()) fmt::print(" {}", name_of(isa));
       fmt::print("\ncuda    this build has no CUDA backend\n");
       return 0;

@@ -11,15 +11,16 @@
 // Exit codes: 0 done, 1 failed, 2 bad usage or config.
 int main(int argc, char** argv) {
   CLI::App app{"tarn: neural circuits that sample", "tarn"};
-  app.set_version_flag("--version", fmt::format("tarn {} ({}), {}", tarn::version(), tarn::commit(), tarn::build_description()));
+  app.set_version_flag("--version",
+                       fmt::format("tarn {} ({}), {}", tarn::version(), tarn::commit(), tarn::build_description()));
   app.require_subcommand(1);
   app.footer("Every key of a config: docs/config.md. First run: tarn run experiments/quickstart.toml");
   bool quiet = false;
   app.add_flag("-q,--quiet", quiet, "Warnings and errors only");
 
   tarn::cli::Action action;
-  for (auto* add : {tarn::cli::add_run, tarn::cli::add_sample, tarn::cli::add_score, tarn::cli::add_inspect, tarn::cli::add_weights,
-                    tarn::cli::add_merge, tarn::cli::add_devices, tarn::cli::add_check}) {
+  for (auto* add : {tarn::cli::add_run, tarn::cli::add_sample, tarn::cli::add_score, tarn::cli::add_inspect,
+                    tarn::cli::add_weights, tarn::cli::add_merge, tarn::cli::add_devices, tarn::cli::add_check}) {
     add(app, action);
   }
   try {

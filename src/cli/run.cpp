@@ -20,13 +20,17 @@ void add_run(CLI::App& app, Action& action) {
   auto a = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("run", "Train, sample, evaluate and report one experiment");
   command->add_option("config", a->config, "TOML file, e.g. experiments/quickstart.toml")->required();
-  command->add_option("--set", a->set, "Replace a key: --set training.epochs=50 (may be repeated)")->allow_extra_args(false);
+  command->add_option("--set", a->set, "Replace a key: --set training.epochs=50 (may be repeated)")
+      ->allow_extra_args(false);
   command->add_option("--device", a->device, "auto, cpu, cuda, cuda:K (run.device)");
   command->add_option("--out", a->out, "Folder for run folders")->capture_default_str();
   command->add_option("--init", a->init, "Weights to train on from (training.init)");
   command->add_option("--seeds", a->seeds, "Run this many seeds from run.seed up; prints medians and ranges");
-  command->add_option("--threads", a->threads, "CPU threads; 0 = all cores")->capture_default_str()->check(CLI::Range(0, 4096));
-  command->add_flag("--dry-run", a->dry_run, "Say what would be done, with memory, time and output size; write nothing");
+  command->add_option("--threads", a->threads, "CPU threads; 0 = all cores")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 4096));
+  command->add_flag("--dry-run", a->dry_run,
+                    "Say what would be done, with memory, time and output size; write nothing");
   command->callback([a, command, &action] {
     action = [a, command] {
       std::vector<std::string> overrides = a->set;

@@ -29,13 +29,16 @@ ChainRange parse_range(const std::string& text) {
 }
 
 // Weights alone, without the run they came from: the [sampling] defaults for plain chains of one network.
-StoredRun from_weights(const fs::path& path, const std::string& nonlinearity, const std::vector<std::string>& overrides) {
+StoredRun from_weights(const fs::path& path, const std::string& nonlinearity,
+                       const std::vector<std::string>& overrides) {
   WeightsFileHints hints;
   if (!nonlinearity.empty()) hints.nonlinearity = parse_nonlinearity(nonlinearity);
   StoredRun run;
   run.levels.push_back(load_network(path, hints));
   const SamplingNetwork& network = run.levels.back();
-  run.config = parse_config("[data]\nkind = \"npy\"\n[sampling]\nschedule = \"last_level\"\nbound = 0\ndenoise = false\n", "(weights)", overrides);
+  run.config =
+      parse_config("[data]\nkind = \"npy\"\n[sampling]\nschedule = \"last_level\"\nbound = 0\ndenoise = false\n",
+                   "(weights)", overrides);
   if (!run.config.was_given("run.name")) run.config.run.name = path.stem().string();
   run.config.model.kind = name_of(network.kind);
   run.config.model.nonlinearity = name_of(network.phi);
@@ -46,8 +49,10 @@ StoredRun from_weights(const fs::path& path, const std::string& nonlinearity, co
   run.data.filter = std::make_shared<IdentityFilter>(network.n_outputs);
   run.data.scaling = network.scaling;
   run.data.description = path.string();
-  if (run.config.sampling.schedule == "annealed") fail_usage("{}: one set of weights has no levels to anneal over; use a run folder", path.string());
-  if (run.config.sampling.denoise && !(network.sigma > 0.0)) fail_usage("{}: the file does not say its sigma, so draws cannot be denoised", path.string());
+  if (run.config.sampling.schedule == "annealed")
+    fail_usage("{}: one set of weights has no levels to anneal over; use a run folder", path.string());
+  if (run.config.sampling.denoise && !(network.sigma > 0.0))
+    fail_usage("{}: the file does not say its sigma, so draws cannot be denoised", path.string());
   return run;
 }
 
@@ -103,12 +108,14 @@ void add_sample(CLI::App& app, Action& action) {
 
       const fs::path source(a->source);
       if (!fs::exists(source)) fail("{}: no such run folder or weights file", a->source);
-      const StoredRun run = fs::is_directory(source) ? load_run(source, overrides) : from_weights(source, a->nonlinearity, overrides);
+      const StoredRun run =
+          fs::is_directory(source) ? load_run(source, overrides) : from_weights(source, a->nonlinearity, overrides);
       const ChainRange range = a->range.empty() ? ChainRange{} : parse_range(a->range);
       fs::path out(a->out);
       if (a->out.empty()) {
         const fs::path parent = fs::is_directory(source) ? source : source.parent_path();
-        for (int i = 1; out.empty() || fs::exists(out); ++i) out = parent / fmt::format("samples-{}-{}", run.config.run.name, i);
+        for (int i = 1; out.empty() || fs::exists(out); ++i)
+          out = parent / fmt::format("samples-{}-{}", run.config.run.name, i);
       } else if (fs::exists(out) && !fs::is_empty(out)) {
         fail("{}: exists and is not empty; draws are never mixed with older ones, give another --out", a->out);
       }

@@ -28,8 +28,8 @@ NoiseRequest checked(std::uint64_t seed, Stream stream, std::uint64_t first_chai
           "noise: chain numbers must stay below 2^48, found {} chains from {}", n_chains, first_chain);
   const std::uint64_t step_limit = ~std::uint64_t{0} / static_cast<std::uint64_t>(step_stride(columns));
   require(steps <= step_limit && first_step <= step_limit - steps,
-          "noise: with {} components step numbers must stay below {}, found {} steps from {}", columns, step_limit, n_steps,
-          first_step);
+          "noise: with {} components step numbers must stay below {}, found {} steps from {}", columns, step_limit,
+          n_steps, first_step);
   const std::uint64_t subsequence = static_cast<std::uint64_t>(stream) << 48 | first_chain;
   return {seed, subsequence, first_step, n_steps, n_chains, columns};
 }

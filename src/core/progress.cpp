@@ -62,7 +62,9 @@ void Progress::print() {
   const std::string left = share > 0.0 ? duration(elapsed * (1.0 - share) / share) : "?";
   const std::string tail = note_.empty() ? "" : ", " + note_;
   if (!terminal_) {
-    std::fputs(fmt::format("{} {:3.0f}%  {} {}/s, {} left{}\n", title_, 100 * share, si(rate), unit_, left, tail).c_str(), stderr);
+    std::fputs(
+        fmt::format("{} {:3.0f}%  {} {}/s, {} left{}\n", title_, 100 * share, si(rate), unit_, left, tail).c_str(),
+        stderr);
     return;
   }
   constexpr std::size_t width = 24;

@@ -51,7 +51,8 @@ Rival run_rival(const EvaluationInput& in, const std::string& kind, const std::s
   double best = std::numeric_limits<double>::infinity();
   for (int start = 0; start < n_starts; ++start) {
     config.run.seed = in.config.run.seed + static_cast<std::uint64_t>(start);  // of the weights alone
-    const auto model = make_trainable(in.backend, starting_network(config, in.data), optimizer_settings(config.training.optimizer));
+    const auto model =
+        make_trainable(in.backend, starting_network(config, in.data), optimizer_settings(config.training.optimizer));
     const auto source = in.data.batches();
     TrainingObserver observer;
     observer.progress = [&](std::int64_t step, std::int64_t total, std::int64_t, const DsmLoss&) {
@@ -107,12 +108,14 @@ void compare_networks(const EvaluationInput& in, EvaluationOutcome& out) {
   };
 
   std::vector<ComparedModel> models;
-  models.push_back(std::get<0>(describe(own, in.sampling.last_draw, fmt::format("{}, {}", in.config.model.kind, in.config.model.nonlinearity))));
+  models.push_back(std::get<0>(
+      describe(own, in.sampling.last_draw, fmt::format("{}, {}", in.config.model.kind, in.config.model.nonlinearity))));
   for (const std::string& entry : in.config.evaluation.compare) {
     const std::size_t colon = entry.find(':');
     const std::string kind = entry.substr(0, colon);
     const std::string phi = colon == std::string::npos ? in.config.model.nonlinearity : entry.substr(colon + 1);
-    const Rival rival = run_rival(in, kind, phi, [&](const SamplingNetwork& n) { return score_error(learned_score(in.backend, n), truth, law); });
+    const Rival rival = run_rival(
+        in, kind, phi, [&](const SamplingNetwork& n) { return score_error(learned_score(in.backend, n), truth, law); });
     auto [model, error, kl] = describe(rival.network, rival.draws, fmt::format("{}, {}", kind, phi));
     const BestFit fit = best_fit(parse_model_kind(kind), parse_nonlinearity(phi), law, truth, in.config.run.seed);
     model.best_fit = fit.curve;
@@ -123,9 +126,12 @@ void compare_networks(const EvaluationInput& in, EvaluationOutcome& out) {
     models.push_back(std::move(model));
   }
   const Curve density = density_of(law, -3.0, 3.0);
-  if (const FigureFile file = draw(figure_comparison(models, curve_of(truth, low, high, 161), density), in.folder.figures())) {
-    out.figures.push_back({file.svg, "The networks side by side, all trained and run alike: score above (with the best fit that its class allows), draws and "
-                                     "stationary law below, the truth in both."});
+  if (const FigureFile file =
+          draw(figure_comparison(models, curve_of(truth, low, high, 161), density), in.folder.figures())) {
+    out.figures.push_back({file.svg,
+                           "The networks side by side, all trained and run alike: score above (with the best fit that "
+                           "its class allows), draws and "
+                           "stationary law below, the truth in both."});
   }
 }
 

@@ -41,10 +41,13 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   const Matrix<float>& draws = in.sampling.result.last_draw;
   const NormCount count = count_beyond(draws, in.data.largest_norm);
   const auto share = [](const NormCount& c) {
-    return fmt::format("of {}: {:.3g} %{}", c.n_draws, 100.0 * c.share_lost(), c.n_not_finite > 0 ? fmt::format(", {} quarantined", c.n_not_finite) : "");
+    return fmt::format("of {}: {:.3g} %{}", c.n_draws, 100.0 * c.share_lost(),
+                       c.n_not_finite > 0 ? fmt::format(", {} quarantined", c.n_not_finite) : "");
   };
-  out.add("chains_beyond", "draws beyond 1.2 x the largest norm in the data", static_cast<double>(count.n_beyond + count.n_not_finite), share(count));
-  out.figures.push_back({write_grids(in, draws, "samples"), "Left: final draws of the chains. Right: real images, seen through the same filter.", true});
+  out.add("chains_beyond", "draws beyond 1.2 x the largest norm in the data",
+          static_cast<double>(count.n_beyond + count.n_not_finite), share(count));
+  out.figures.push_back({write_grids(in, draws, "samples"),
+                         "Left: final draws of the chains. Right: real images, seen through the same filter.", true});
 
   // Mean and covariance of the draws against the data's, in filter space.
   GaussianMoments sampled(in.data.n_outputs), real(in.data.n_outputs);
@@ -54,8 +57,8 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   real.add(rows);
   if (sampled.n() >= 2) {
     const FrechetFloor floor = frechet_floor(rows, draws.rows(), in.config.run.seed);
-    out.add_with_floor("frechet_filter_space", "Frechet distance in filter space (two moments only)", frechet_distance(sampled, real), floor.mean,
-                       floor.deviation);
+    out.add_with_floor("frechet_filter_space", "Frechet distance in filter space (two moments only)",
+                       frechet_distance(sampled, real), floor.mean, floor.deviation);
   }
 
   const std::int64_t more = in.config.evaluation.last_level_steps;
@@ -77,7 +80,8 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   SamplingRun run;
   run.stages = plain_schedule(stage, 0, more, 0);
   run.seed = in.config.run.seed;
-  run.first_step = static_cast<std::uint64_t>(n_steps(in.sampling.stages)) + in.sampling.stages.size();  // noise not yet used
+  run.first_step =
+      static_cast<std::uint64_t>(n_steps(in.sampling.stages)) + in.sampling.stages.size();  // noise not yet used
   run.n_chains = n;
   run.initial.kind = InitialKind::file;
   run.initial.rows = start.view();
@@ -87,7 +91,8 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   out.add("chains_beyond_after_last_level", fmt::format("the same after {} further steps at the last level", more),
           static_cast<double>(later.n_beyond + later.n_not_finite), share(later));
   out.figures.push_back({write_grids(in, after.last_draw, "samples_after_last_level"),
-                         fmt::format("The first chains after {} further steps at the last noise level (T = {:.3g} tau), beside real images: the law of the "
+                         fmt::format("The first chains after {} further steps at the last noise level (T = {:.3g} "
+                                     "tau), beside real images: the law of the "
                                      "last level's network alone.",
                                      more, static_cast<double>(more) * stage.dt),
                          true});

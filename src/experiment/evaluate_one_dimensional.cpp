@@ -25,10 +25,13 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
   std::vector<ScoreLevel> levels;
   for (const SamplingNetwork& network : in.training.levels) {
     const double s = network.sigma * scale;
-    levels.push_back({s, curve_of(learned_score(in.backend, network), low, high, 161), curve_of(score_of(target, s), low, high, 161)});
+    levels.push_back({s, curve_of(learned_score(in.backend, network), low, high, 161),
+                      curve_of(score_of(target, s), low, high, 161)});
   }
   if (const FigureFile file = draw(figure_score_levels(levels), in.folder.figures())) {
-    out.figures.push_back({file.svg, "The score that the network learned at each noise level, on the true score of the data smoothed by it."});
+    out.figures.push_back(
+        {file.svg,
+         "The score that the network learned at each noise level, on the true score of the data smoothed by it."});
   }
 
   const BatchFunction1d score = learned_score(in.backend, in.training.levels.back());
@@ -38,17 +41,19 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
     out.add("score_error_exact", "score error, exact", score_error(score, score_of(target, sigma), smoothed));
   }
   if (const ModelKind kind = parse_model_kind(in.config.model.kind); kind != ModelKind::reservoir_sampler) {
-    const BestFit fit = best_fit(kind, parse_nonlinearity(in.config.model.nonlinearity), smoothed, score_of(target, sigma), in.config.run.seed);
+    const BestFit fit = best_fit(kind, parse_nonlinearity(in.config.model.nonlinearity), smoothed,
+                                 score_of(target, sigma), in.config.run.seed);
     out.add("score_error_best_fit", "score error of the best fit of its class", fit.error, fit.text);
   }
 
   const StationaryLaw stationary = stationary_law(score, centre, width);
   const LawDistance to_smoothed = distance(stationary, smoothed), to_own = distance(stationary, own);
   if (wants("quadrature")) {
-  out.add("stationary_kl_smoothed", "stationary law of the score: KL, smoothed law", to_smoothed.kl, stationary ? "by quadrature" : stationary.problem);
-  out.add("stationary_w1_smoothed", "stationary law of the score: W1, smoothed law", to_smoothed.w1);
-  out.add("stationary_kl_data", "stationary law of the score: KL, data's law", to_own.kl);
-  out.add("stationary_w1_data", "stationary law of the score: W1, data's law", to_own.w1);
+    out.add("stationary_kl_smoothed", "stationary law of the score: KL, smoothed law", to_smoothed.kl,
+            stationary ? "by quadrature" : stationary.problem);
+    out.add("stationary_w1_smoothed", "stationary law of the score: W1, smoothed law", to_smoothed.w1);
+    out.add("stationary_kl_data", "stationary law of the score: KL, data's law", to_own.kl);
+    out.add("stationary_w1_data", "stationary law of the score: W1, data's law", to_own.w1);
   }
 
   const std::vector<float> draws = column(in.sampling.last_draw.view(), 0);
@@ -59,11 +64,13 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
     const SamplingFloors floors = sampling_floors(target, law_sigma, n, {}, in.config.run.seed);
     const HistogramKl kl = histogram_kl(bars, law);
     if (wants("kl")) {
-    out.add_with_floor("kl_" + name, "draws: KL, " + label, kl.raw, floors.kl_raw.mean, floors.kl_raw.deviation);
-    out.add_with_floor("kl_corrected_" + name, "draws: KL - (K-1)/2n, " + label, kl.corrected, floors.kl_corrected.mean,
-                       floors.kl_corrected.deviation);
+      out.add_with_floor("kl_" + name, "draws: KL, " + label, kl.raw, floors.kl_raw.mean, floors.kl_raw.deviation);
+      out.add_with_floor("kl_corrected_" + name, "draws: KL - (K-1)/2n, " + label, kl.corrected,
+                         floors.kl_corrected.mean, floors.kl_corrected.deviation);
     }
-    if (wants("w1")) out.add_with_floor("w1_" + name, "draws: W1, " + label, wasserstein_1(draws, law).value, floors.w1.mean, floors.w1.deviation);
+    if (wants("w1"))
+      out.add_with_floor("w1_" + name, "draws: W1, " + label, wasserstein_1(draws, law).value, floors.w1.mean,
+                         floors.w1.deviation);
   };
   if (judged && (wants("kl") || wants("w1"))) {
     against(smoothed, sigma, "smoothed", "smoothed law");
@@ -86,8 +93,10 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
   curves.smoothed = density_of(smoothed, -3.0, 3.0);
   if (stationary) curves.stationary = density_of(*stationary.law, -3.0, 3.0);
   if (const FigureFile file = draw(figure_density(curves), in.folder.figures())) {
-    out.figures.push_back({file.svg, "Final draws of the chains, the data's law, the law smoothed by the last noise level, and the law that "
-                                     "the learned score leads to, by quadrature."});
+    out.figures.push_back(
+        {file.svg,
+         "Final draws of the chains, the data's law, the law smoothed by the last noise level, and the law that "
+         "the learned score leads to, by quadrature."});
   }
   compare_networks(in, out);
 }

@@ -1,9 +1,8 @@
 #include "tarn/experiment/evaluation_stage.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
@@ -45,8 +44,10 @@ void training_figure(const EvaluationInput& in, EvaluationOutcome& outcome) {
   }
   curve.dimension = in.data.n_outputs;
   if (const FigureFile file = draw(figure_training(curve), in.folder.figures())) {
-    outcome.figures.push_back({file.svg, "Training: excess denoising loss per noise level, 1 for a network that knows nothing. Dotted "
-                                         "lines are changes of level."});
+    outcome.figures.push_back(
+        {file.svg,
+         "Training: excess denoising loss per noise level, 1 for a network that knows nothing. Dotted "
+         "lines are changes of level."});
   }
 }
 
@@ -57,31 +58,36 @@ void EvaluationOutcome::add(std::string name, std::string label, double value, s
                      std::numeric_limits<double>::quiet_NaN(), std::move(note)});
 }
 
-void EvaluationOutcome::add_with_floor(std::string name, std::string label, double value, double floor, double floor_deviation) {
+void EvaluationOutcome::add_with_floor(std::string name, std::string label, double value, double floor,
+                                       double floor_deviation) {
   metrics.push_back({std::move(name), std::move(label), value, floor, floor_deviation, {}});
 }
 
 void evaluate_moments(const EvaluationInput& in, EvaluationOutcome& outcome) {
   const Matrix<float>& draws = in.sampling.last_draw;
   Matrix<float> reference(in.data.rows.rows(), in.data.n_outputs);
-  for (std::int64_t i = 0; i < reference.rows(); ++i) std::copy_n(in.data.rows.row(i), reference.cols(), reference.row(i));
+  for (std::int64_t i = 0; i < reference.rows(); ++i)
+    std::copy_n(in.data.rows.row(i), reference.cols(), reference.row(i));
   invert_scaling(in.data.scaling, reference);
   const auto ours = column_moments(draws), theirs = column_moments(reference);
   constexpr std::size_t most = 8;
   for (std::size_t d = 0; d < ours.size() && d < most; ++d) {
-    outcome.add(fmt::format("mean_{}", d), fmt::format("mean of x_{}", d), ours[d].mean, fmt::format("data: {:.4g}", theirs[d].mean));
+    outcome.add(fmt::format("mean_{}", d), fmt::format("mean of x_{}", d), ours[d].mean,
+                fmt::format("data: {:.4g}", theirs[d].mean));
     outcome.add(fmt::format("variance_{}", d), fmt::format("variance of x_{}", d), ours[d].variance,
                 fmt::format("data: {:.4g}", theirs[d].variance));
-    outcome.add(fmt::format("excess_kurtosis_{}", d), fmt::format("excess kurtosis of x_{}", d), ours[d].excess_kurtosis,
-                fmt::format("data: {:.4g}", theirs[d].excess_kurtosis));
+    outcome.add(fmt::format("excess_kurtosis_{}", d), fmt::format("excess kurtosis of x_{}", d),
+                ours[d].excess_kurtosis, fmt::format("data: {:.4g}", theirs[d].excess_kurtosis));
   }
-  if (ours.size() > most) outcome.warnings.push_back(fmt::format("moments are shown for the first {} of {} outputs", most, ours.size()));
+  if (ours.size() > most)
+    outcome.warnings.push_back(fmt::format("moments are shown for the first {} of {} outputs", most, ours.size()));
 }
 
 EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   EvaluationOutcome outcome;
   const double quarantined = static_cast<double>(in.sampling.result.n_quarantined);
-  outcome.add("chains_quarantined", "chains quarantined", quarantined, fmt::format("of {}", in.sampling.last_draw.rows()));
+  outcome.add("chains_quarantined", "chains quarantined", quarantined,
+              fmt::format("of {}", in.sampling.last_draw.rows()));
   if (in.data.target && in.data.n_outputs == 1 && in.data.n_inputs == 0 && in.data.target->has_density(0.0)) {
     evaluate_one_dimensional(in, outcome);
   } else if (in.data.image) {
@@ -102,27 +108,33 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   return outcome;
 }
 
-Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, const std::string& resolved_config, double seconds) {
+Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, const std::string& resolved_config,
+                   double seconds) {
   const ModelConfig& m = in.config.model;
   const SamplingResult& s = in.sampling.result;
   Report report;
   report.title = in.config.run.name;
-  report.summary = fmt::format("{} with {} {} neurons on {}.", m.kind, in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons(),
+  report.summary = fmt::format("{} with {} {} neurons on {}.", m.kind,
+                               in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons(),
                                m.nonlinearity, in.data.description);
-  report.facts = {{"time", duration(seconds), ""},
-                  {"training", fmt::format("{} steps", si(static_cast<double>(in.training.n_steps))),
-                   fmt::format("{}, {} steps/s", duration(in.training.seconds), si(static_cast<double>(in.training.n_steps) / in.training.seconds))},
-                  {"sampling", fmt::format("{} chain-steps/s", si(s.chain_steps / s.seconds)),
-                   fmt::format("{} chains, {} steps each", in.sampling.last_draw.rows(), n_steps(in.sampling.stages))},
-                  {"quarantined", fmt::format("{}", s.n_quarantined), fmt::format("of {} chains", in.sampling.last_draw.rows())}};
+  report.facts = {
+      {"time", duration(seconds), ""},
+      {"training", fmt::format("{} steps", si(static_cast<double>(in.training.n_steps))),
+       fmt::format("{}, {} steps/s", duration(in.training.seconds),
+                   si(static_cast<double>(in.training.n_steps) / in.training.seconds))},
+      {"sampling", fmt::format("{} chain-steps/s", si(s.chain_steps / s.seconds)),
+       fmt::format("{} chains, {} steps each", in.sampling.last_draw.rows(), n_steps(in.sampling.stages))},
+      {"quarantined", fmt::format("{}", s.n_quarantined), fmt::format("of {} chains", in.sampling.last_draw.rows())}};
   report.warnings = outcome.warnings;
 
   ReportSection results{.heading = "Results", .text = {}, .tables = {}, .figures = outcome.figures, .preformatted = {}};
   ReportTable table;
   table.columns = {"figure of merit", "value", "floor", "remark"};
   for (const Metric& metric : outcome.metrics) {
-    table.rows.push_back({metric.label, text_of(metric.value),
-                          std::isnan(metric.floor) ? "" : fmt::format("{:.3g} ± {:.2g}", metric.floor, metric.floor_deviation), metric.note});
+    table.rows.push_back(
+        {metric.label, text_of(metric.value),
+         std::isnan(metric.floor) ? "" : fmt::format("{:.3g} ± {:.2g}", metric.floor, metric.floor_deviation),
+         metric.note});
   }
   table.note = "Floor: what exact draws reach at the same count, mean and standard deviation of one replicate.";
   results.tables.push_back(std::move(table));

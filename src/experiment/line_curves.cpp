@@ -15,7 +15,8 @@ BestFit from(const Fit& fit, const Law1d& law, std::string remark) {
   BestFit best{fit.error, "drift " + fit.text() + remark, {}};
   const double reach = 2.8 * std::sqrt(law.variance());
   Matrix<double> x(161, 1);
-  for (std::int64_t i = 0; i < x.rows(); ++i) x(i, 0) = law.mean() + reach * (2.0 * static_cast<double>(i) / 160.0 - 1.0);
+  for (std::int64_t i = 0; i < x.rows(); ++i)
+    x(i, 0) = law.mean() + reach * (2.0 * static_cast<double>(i) / 160.0 - 1.0);
   const Matrix<double> drift = fit.drift(x.view());
   for (std::int64_t i = 0; i < x.rows(); ++i) {
     best.curve.x.push_back(x(i, 0));
@@ -51,7 +52,8 @@ BatchFunction1d learned_score(Backend& backend, const SamplingNetwork& network) 
   });
 }
 
-BestFit best_fit(ModelKind kind, Nonlinearity phi, const Law1d& law, const BatchFunction1d& true_score, std::uint64_t seed) {
+BestFit best_fit(ModelKind kind, Nonlinearity phi, const Law1d& law, const BatchFunction1d& true_score,
+                 std::uint64_t seed) {
   const FitProblem problem = fit_problem(law, true_score);
   if (kind == ModelKind::sampler_only_sc) return from(fit_sampler_only_sc(phi, problem), law, "");
   const RateFit fit = fit_sampler_only_fr(phi, problem, seed);

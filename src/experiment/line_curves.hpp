@@ -25,7 +25,8 @@ struct BestFit {
   std::string text;  ///< its drift, in a formula
   Curve curve;       ///< over 2.8 standard deviations of the law on either side
 };
-BestFit best_fit(ModelKind kind, Nonlinearity phi, const Law1d& law, const BatchFunction1d& true_score, std::uint64_t seed);
+BestFit best_fit(ModelKind kind, Nonlinearity phi, const Law1d& law, const BatchFunction1d& true_score,
+                 std::uint64_t seed);
 
 /// Trains and runs the networks of `evaluation.compare` on the same data and draws them beside this run's.
 void compare_networks(const EvaluationInput& input, EvaluationOutcome& outcome);

@@ -12,7 +12,8 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
   const auto backend = make_backend(config.run.device, options.n_threads);
   require_data_path(config);
   const PreparedData data = prepare_data(config);
-  std::vector<std::string> lines{fmt::format("device: {} ({})", backend->name(), backend->description()), "data: " + data.description};
+  std::vector<std::string> lines{fmt::format("device: {} ({})", backend->name(), backend->description()),
+                                 "data: " + data.description};
   for (std::string& line : resolve(config, facts_of(data))) lines.push_back("  " + std::move(line));
 
   const TrainingPlan plan = training_plan(config, data);
@@ -25,8 +26,12 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
   const double parameters = N * (K + 1 + D), levels = static_cast<double>(plan.sigmas.size());
   const double batch = static_cast<double>(config.training.batch_size), chains = static_cast<double>(s.chains);
   const double per_chain = s.schedule == "last_level" ? static_cast<double>(s.steps + s.burn_in)
-                                                      : levels * static_cast<double>(s.annealed.steps_per_level) + static_cast<double>(s.annealed.then_steps);
-  const double thinned = s.thin > 0 ? static_cast<double>(s.schedule == "last_level" ? s.steps : s.annealed.then_steps) / static_cast<double>(s.thin) : 0.0;
+                                                      : levels * static_cast<double>(s.annealed.steps_per_level) +
+                                                            static_cast<double>(s.annealed.then_steps);
+  const double thinned = s.thin > 0
+                             ? static_cast<double>(s.schedule == "last_level" ? s.steps : s.annealed.then_steps) /
+                                   static_cast<double>(s.thin)
+                             : 0.0;
   const double draws = std::max(thinned, 1.0);
   // A short measurement of this machine, on the operation that dominates: chains of this very network.
   const double flops = [&] {
@@ -48,16 +53,22 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
     }
     return work / seconds;
   }();
-  const double training_flops = static_cast<double>(steps) * (4.0 * D + 6.0 * K) * N * (batch + static_cast<double>(plan.confinement_points));
+  const double training_flops =
+      static_cast<double>(steps) * (4.0 * D + 6.0 * K) * N * (batch + static_cast<double>(plan.confinement_points));
   const double sampling_flops = chains * per_chain * 2.0 * N * (K + D);
-  lines.push_back(fmt::format("training: {} steps of {} over {} noise levels, {} parameters", steps, config.training.batch_size, plan.sigmas.size(), si(parameters)));
-  lines.push_back(fmt::format("sampling: {} chains, {:.0f} steps each, {:.0f} draws kept of each", s.chains, per_chain, draws));
-  lines.push_back(fmt::format("memory: data {}, training {}, chains {}", bytes(4.0 * static_cast<double>(data.rows.size())), bytes(4.0 * 5.0 * parameters),
+  lines.push_back(fmt::format("training: {} steps of {} over {} noise levels, {} parameters", steps,
+                              config.training.batch_size, plan.sigmas.size(), si(parameters)));
+  lines.push_back(
+      fmt::format("sampling: {} chains, {:.0f} steps each, {:.0f} draws kept of each", s.chains, per_chain, draws));
+  lines.push_back(fmt::format("memory: data {}, training {}, chains {}",
+                              bytes(4.0 * static_cast<double>(data.rows.size())), bytes(4.0 * 5.0 * parameters),
                               bytes(4.0 * chains * (3.0 * D + K + (s.record.reservoir ? N : 0.0)))));
-  lines.push_back(fmt::format("output: {} of draws{}, {} of weights", bytes(4.0 * chains * draws * D * (s.merge ? 2.0 : 1.0)),
+  lines.push_back(fmt::format("output: {} of draws{}, {} of weights",
+                              bytes(4.0 * chains * draws * D * (s.merge ? 2.0 : 1.0)),
                               s.merge ? " (segments and merged file)" : "", bytes(4.0 * parameters * (levels + 1.0))));
-  lines.push_back(fmt::format("time: about {} of training and {} of sampling, from {} measured just now", duration(training_flops / flops),
-                              duration(sampling_flops / flops), si(flops) + "flop/s"));
+  lines.push_back(fmt::format("time: about {} of training and {} of sampling, from {} measured just now",
+                              duration(training_flops / flops), duration(sampling_flops / flops),
+                              si(flops) + "flop/s"));
   return lines;
 }
 

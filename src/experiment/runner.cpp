@@ -49,9 +49,10 @@ RunOutcome run_experiment(Config config, const RunOptions& options) {
   const EvaluationOutcome evaluation = evaluation_stage(input);
   const double total = seconds_since(start);
   write_report(folder.report(), make_report(input, evaluation, resolved, total));
-  timing.write(fmt::format(R"({{"prepare_s":{:.3f},"training_s":{:.3f},"training_steps":{},"sampling_s":{:.3f},"chain_steps":{:.0f},"total_s":{:.3f},"threads":{}}})",
-                           prepared, training.seconds, training.n_steps, sampling.result.seconds, sampling.result.chain_steps, total,
-                           options.n_threads));
+  timing.write(fmt::format(
+      R"({{"prepare_s":{:.3f},"training_s":{:.3f},"training_steps":{},"sampling_s":{:.3f},"chain_steps":{:.0f},"total_s":{:.3f},"threads":{}}})",
+      prepared, training.seconds, training.n_steps, sampling.result.seconds, sampling.result.chain_steps, total,
+      options.n_threads));
   write_file_atomically(folder.done(), std::string_view("done\n"));
   info("done in {}; the report is {}", duration(total), folder.report().string());
   return {folder.path(), evaluation.metrics};

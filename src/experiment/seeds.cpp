@@ -17,8 +17,8 @@ double median(std::vector<double> values) {
 
 // A table in Markdown: a row a figure of merit, with every seed's value, median and range. NaN is shown, and left out of the median.
 std::string table_of(const Config& config, const std::vector<RunOutcome>& runs) {
-  std::string text = fmt::format("# {}: {} seeds from {}\n\n| figure of merit | median | smallest | largest | floor |", config.run.name,
-                                 runs.size(), config.run.seed);
+  std::string text = fmt::format("# {}: {} seeds from {}\n\n| figure of merit | median | smallest | largest | floor |",
+                                 config.run.name, runs.size(), config.run.seed);
   for (std::size_t i = 0; i < runs.size(); ++i) text += fmt::format(" seed {} |", config.run.seed + i);
   text += "\n|---|---|---|---|---|" + [&] {
     std::string rule;
@@ -29,7 +29,8 @@ std::string table_of(const Config& config, const std::vector<RunOutcome>& runs) 
     std::vector<double> finite;
     std::string cells;
     for (const RunOutcome& run : runs) {
-      const auto same = std::find_if(run.metrics.begin(), run.metrics.end(), [&](const Metric& m) { return m.name == metric.name; });
+      const auto same =
+          std::find_if(run.metrics.begin(), run.metrics.end(), [&](const Metric& m) { return m.name == metric.name; });
       const double value = same == run.metrics.end() ? std::nan("") : same->value;
       cells += fmt::format(" {:.4g} |", value);
       if (std::isfinite(value)) finite.push_back(value);
@@ -40,7 +41,8 @@ std::string table_of(const Config& config, const std::vector<RunOutcome>& runs) 
       continue;
     }
     text += fmt::format("| {} | {:.4g} | {:.4g} | {:.4g} | {} |{}\n", metric.label, median(finite),
-                        *std::min_element(finite.begin(), finite.end()), *std::max_element(finite.begin(), finite.end()), floor, cells);
+                        *std::min_element(finite.begin(), finite.end()),
+                        *std::max_element(finite.begin(), finite.end()), floor, cells);
   }
   return text;
 }
@@ -58,7 +60,8 @@ std::vector<RunOutcome> run_seeds(const Config& config, const RunOptions& option
   }
   const std::string table = table_of(config, runs);
   std::filesystem::path path = options.out / (config.run.name + "-seeds.md");
-  for (int i = 2; std::filesystem::exists(path); ++i) path = options.out / fmt::format("{}-seeds-{}.md", config.run.name, i);
+  for (int i = 2; std::filesystem::exists(path); ++i)
+    path = options.out / fmt::format("{}-seeds-{}.md", config.run.name, i);
   write_file_atomically(path, std::string_view(table));
   info("{}", table);
   info("the table is {}", path.string());

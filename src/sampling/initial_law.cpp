@@ -25,12 +25,14 @@ void draw_rows(const InitialLaw& law, std::uint64_t seed, std::uint64_t first_ch
       return;
     }
     case InitialKind::data: {
-      require(law.rows.rows > 0 && law.rows.cols >= out.cols, "initial law \"data\": needs rows of {} values, found {} rows of {}",
-              out.cols, law.rows.rows, law.rows.cols);
+      require(law.rows.rows > 0 && law.rows.cols >= out.cols,
+              "initial law \"data\": needs rows of {} values, found {} rows of {}", out.cols, law.rows.rows,
+              law.rows.cols);
       Matrix<std::uint32_t> words(out.rows, 1);
       fill_words(seed, Stream::initial_law, first_chain, 0, 1, words);
       for (std::int64_t i = 0; i < out.rows; ++i) {
-        const auto pick = static_cast<std::int64_t>(uniform_from_word(words(i, 0)) * static_cast<double>(law.rows.rows));
+        const auto pick =
+            static_cast<std::int64_t>(uniform_from_word(words(i, 0)) * static_cast<double>(law.rows.rows));
         std::copy_n(law.rows.row(pick), out.cols, out.row(i));
       }
       return;
@@ -38,7 +40,8 @@ void draw_rows(const InitialLaw& law, std::uint64_t seed, std::uint64_t first_ch
     case InitialKind::file: {
       const auto needed = static_cast<std::int64_t>(first_chain) + out.rows;
       require(law.rows.rows >= needed && law.rows.cols == out.cols,
-              "initial states: {} chains need rows of {} values each, found {} rows of {}", needed, out.cols, law.rows.rows, law.rows.cols);
+              "initial states: {} chains need rows of {} values each, found {} rows of {}", needed, out.cols,
+              law.rows.rows, law.rows.cols);
       std::copy_n(law.rows.row(static_cast<std::int64_t>(first_chain)), out.size(), out.data);
       return;
     }
@@ -47,8 +50,9 @@ void draw_rows(const InitialLaw& law, std::uint64_t seed, std::uint64_t first_ch
 
 }  // namespace
 
-void draw_initial_state(const InitialLaw& law, const NetworkView& network, std::uint64_t seed, std::uint64_t first_chain,
-                        MatrixView<float> x, MatrixView<float> r, MatrixView<const float> P) {
+void draw_initial_state(const InitialLaw& law, const NetworkView& network, std::uint64_t seed,
+                        std::uint64_t first_chain, MatrixView<float> x, MatrixView<float> r,
+                        MatrixView<const float> P) {
   const std::int64_t D = network.n_outputs, N = network.n_neurons;
   if (law.space == InitialSpace::x) {
     draw_rows(law, seed, first_chain, x);
@@ -88,7 +92,8 @@ double initial_reach(const InitialLaw& law, const NetworkView& network) {
     double largest = 0.0;
     for (std::int64_t i = 0; i < law.rows.rows; ++i) {
       double square = 0.0;
-      for (std::int64_t d = 0; d < std::min(D, law.rows.cols); ++d) square += static_cast<double>(law.rows(i, d)) * law.rows(i, d);
+      for (std::int64_t d = 0; d < std::min(D, law.rows.cols); ++d)
+        square += static_cast<double>(law.rows(i, d)) * law.rows(i, d);
       largest = std::max(largest, square);
     }
     if (law.space == InitialSpace::x) return std::sqrt(largest);
@@ -96,7 +101,8 @@ double initial_reach(const InitialLaw& law, const NetworkView& network) {
   // Mean and variance of one component as drawn, then of each output.
   const bool uniform = law.kind == InitialKind::uniform;
   const double mean = uniform ? 0.5 * (law.low + law.high) : 0.0;
-  const double variance = uniform ? (law.high - law.low) * (law.high - law.low) / 12.0 : law.standard_deviation * law.standard_deviation;
+  const double variance =
+      uniform ? (law.high - law.low) * (law.high - law.low) / 12.0 : law.standard_deviation * law.standard_deviation;
   double square = 0.0;
   for (std::int64_t d = 0; d < D; ++d) {
     double reach = 0.0;

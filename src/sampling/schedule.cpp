@@ -43,8 +43,8 @@ std::vector<Stage> plain_schedule(Stage last_level, std::int64_t burn_in, std::i
   return stages;
 }
 
-std::vector<Stage> annealed_schedule(std::vector<Stage> levels, std::int64_t steps_per_level, double dt0, std::int64_t then_steps,
-                                     std::int64_t thin) {
+std::vector<Stage> annealed_schedule(std::vector<Stage> levels, std::int64_t steps_per_level, double dt0,
+                                     std::int64_t then_steps, std::int64_t thin) {
   require(!levels.empty(), "annealed sampling needs at least one noise level");
   for (Stage& level : levels) {
     level.dt = dt0 * level.sigma * level.sigma;

@@ -36,7 +36,8 @@ std::vector<std::int64_t> share_steps(std::int64_t total, std::int64_t n_levels)
 
 DsmLevel level_of(const TrainingPlan& plan, std::size_t level) {
   const double sigma = plan.sigmas.at(level);
-  if (!(sigma > 0.0) || !std::isfinite(sigma)) fail_usage("training: noise level {} must be above 0, found {}", level, sigma);
+  if (!(sigma > 0.0) || !std::isfinite(sigma))
+    fail_usage("training: noise level {} must be above 0, found {}", level, sigma);
   if (plan.antithetic && plan.batch_size % 2 != 0) {
     fail_usage("training.batch_size: antithetic noise needs an even batch, found {}", plan.batch_size);
   }
@@ -53,9 +54,10 @@ DsmLevel level_of(const TrainingPlan& plan, std::size_t level) {
   return l;
 }
 
-SamplingNetwork train(TrainableModel& model, BatchSource& source, const TrainingPlan& plan, const TrainingObserver& observer) {
-  require(plan.sigmas.size() == plan.steps_per_level.size(), "training: {} noise levels but {} step counts", plan.sigmas.size(),
-          plan.steps_per_level.size());
+SamplingNetwork train(TrainableModel& model, BatchSource& source, const TrainingPlan& plan,
+                      const TrainingObserver& observer) {
+  require(plan.sigmas.size() == plan.steps_per_level.size(), "training: {} noise levels but {} step counts",
+          plan.sigmas.size(), plan.steps_per_level.size());
   std::int64_t total = 0, step = 0;
   for (const auto n : plan.steps_per_level) {
     if (n < 1) fail_usage("training.epochs: too few for {} noise levels, some would get no step", plan.sigmas.size());
@@ -83,10 +85,12 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
       for (std::int64_t i = 0; i < stretch; ++i) {
         const DsmLoss& loss = losses[static_cast<std::size_t>(i)];
         if (!std::isfinite(loss.loss)) {
-          fail("training: the loss is {} at step {} (level {} of {}, sigma {:.4g}); {}; a lower training.optimizer.lr or "
-               "training.optimizer.clip_norm may help",
-               loss.loss, step + i, number + 1, plan.sigmas.size(), level.sigma,
-               l == 0 ? "no level ended before" : fmt::format("level {} ended well", number));
+          fail(
+              "training: the loss is {} at step {} (level {} of {}, sigma {:.4g}); {}; a lower training.optimizer.lr "
+              "or "
+              "training.optimizer.clip_norm may help",
+              loss.loss, step + i, number + 1, plan.sigmas.size(), level.sigma,
+              l == 0 ? "no level ended before" : fmt::format("level {} ended well", number));
         }
         add(sum, loss);
         ++summed;

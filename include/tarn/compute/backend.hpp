@@ -19,8 +19,8 @@ enum class Integrator : std::uint8_t { euler_maruyama, leimkuhler_matthews };
 /// How a block of chains is advanced. Noise of chain `c` at step `n` is `normal(seed, Stream::dynamics, c, n, component)`.
 struct LangevinSteps {
   Integrator integrator = Integrator::euler_maruyama;
-  float dt = 0.0f;               ///< > 0, in units of tau
-  float noise_scale = 1.0f;      ///< multiplies the noise; 0 gives the drift alone (denoising steps)
+  float dt = 0.0f;           ///< > 0, in units of tau
+  float noise_scale = 1.0f;  ///< multiplies the noise; 0 gives the drift alone (denoising steps)
   std::uint64_t seed = 0;
   std::uint64_t first_chain = 0;  ///< global number of row 0; below 2^48
   std::uint64_t first_step = 0;   ///< step number of the first step's noise
@@ -30,17 +30,19 @@ struct LangevinSteps {
 
 /// The state of a block of chains. A quarantined chain reads NaN from its first bad step on and never touches another.
 struct ChainBlock {
-  MatrixView<float> x;                    ///< `[n_chains, D]`, advanced in place
-  MatrixView<const float> u{};            ///< `[n_chains, U]` inputs, constant over the call; empty where U = 0
-  MatrixView<const float> clamp{};        ///< `[n_chains, D]`: finite entries hold the output there, NaN leaves it free; or empty
-  std::int64_t* first_bad_step = nullptr;  ///< `[n_chains]`: -1 while well, else the number of the first bad step; required
+  MatrixView<float> x;          ///< `[n_chains, D]`, advanced in place
+  MatrixView<const float> u{};  ///< `[n_chains, U]` inputs, constant over the call; empty where U = 0
+  MatrixView<const float>
+      clamp{};  ///< `[n_chains, D]`: finite entries hold the output there, NaN leaves it free; or empty
+  std::int64_t* first_bad_step =
+      nullptr;  ///< `[n_chains]`: -1 while well, else the number of the first bad step; required
 };
 
 /// Reservoir mode carries the neurons' state as well: `r` `[n_chains, N]`, `x = r W_out^T`.
 struct ReservoirBlock {
   ChainBlock chains;
-  MatrixView<float> r;                 ///< `[n_chains, N]`, advanced in place
-  MatrixView<const float> P;           ///< `[N, D]`, `W_out P = I`
+  MatrixView<float> r;        ///< `[n_chains, N]`, advanced in place
+  MatrixView<const float> P;  ///< `[N, D]`, `W_out P = I`
 };
 
 /// Weights laid out as a backend wants them; immutable, shared by many calls.
@@ -65,7 +67,8 @@ class Backend {
   virtual void advance(const PreparedNetwork& network, const LangevinSteps& steps, const ChainBlock& block) = 0;
 
   /// The same in reservoir mode; `block.chains.x` holds `r W_out^T` on return.
-  virtual void advance_reservoir(const PreparedNetwork& network, const LangevinSteps& steps, const ReservoirBlock& block) = 0;
+  virtual void advance_reservoir(const PreparedNetwork& network, const LangevinSteps& steps,
+                                 const ReservoirBlock& block) = 0;
 
   /// Drift `f` at `points` `[n, D+U]`, written to `out` `[n, D]`.
   virtual void drift(const PreparedNetwork& network, MatrixView<const float> points, MatrixView<float> out) = 0;
@@ -75,7 +78,8 @@ class Backend {
                                DsmParameters& gradient) = 0;
 
   /// A training state on the device: parameters, optimiser moments, EMA.
-  virtual std::unique_ptr<DsmSession> make_dsm_session(const DsmParameters& initial, const OptimizerSettings& optimizer) = 0;
+  virtual std::unique_ptr<DsmSession> make_dsm_session(const DsmParameters& initial,
+                                                       const OptimizerSettings& optimizer) = 0;
 
   /// Chains in one tile of `advance` that use the machine well, for a network of this size.
   virtual std::int64_t preferred_tile(const NetworkView& network) const = 0;

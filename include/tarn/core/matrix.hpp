@@ -45,11 +45,7 @@ struct MatrixView {
   std::int64_t size() const { return rows * cols; }
   /// Rows `begin` to `end` (exclusive).
   MatrixView slice(std::int64_t begin, std::int64_t end) const { return {data + begin * cols, end - begin, cols}; }
-  operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, cols};
-  }
+  operator MatrixView<const T>() const requires(!std::is_const_v<T>) { return {data, rows, cols}; }
 };
 
 /// An owning row-major matrix `[rows, cols]`, zero-initialised, 64-byte aligned.

@@ -9,7 +9,8 @@ namespace tarn {
 
 enum class Nonlinearity : std::uint8_t { relu, leaky_relu, tanh, softplus, sigmoid };
 
-inline constexpr std::array<std::string_view, 5> nonlinearity_names{"relu", "leaky_relu", "tanh", "softplus", "sigmoid"};
+inline constexpr std::array<std::string_view, 5> nonlinearity_names{"relu", "leaky_relu", "tanh", "softplus",
+                                                                    "sigmoid"};
 
 constexpr std::string_view name_of(Nonlinearity phi) { return nonlinearity_names[static_cast<std::size_t>(phi)]; }
 

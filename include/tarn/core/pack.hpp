@@ -53,11 +53,11 @@ using Pack = Lanes<FloatRegister, float>;
 using IntPack = Lanes<IntRegister, std::int32_t>;
 using WordPack = Lanes<WordRegister, std::uint32_t>;
 
-#define TARN_PACK_BINARY(Type, op)                                             \
-  TARN_HD Type operator op(const Type& a, const Type& b) {                     \
-    Type r;                                                                    \
-    for (int i = 0; i < pack_parts; ++i) r.part[i] = a.part[i] op b.part[i];   \
-    return r;                                                                  \
+#define TARN_PACK_BINARY(Type, op)                                           \
+  TARN_HD Type operator op(const Type& a, const Type& b) {                   \
+    Type r;                                                                  \
+    for (int i = 0; i < pack_parts; ++i) r.part[i] = a.part[i] op b.part[i]; \
+    return r;                                                                \
   }
 TARN_PACK_BINARY(Pack, +)
 TARN_PACK_BINARY(Pack, -)
@@ -75,11 +75,11 @@ TARN_PACK_BINARY(WordPack, |)
 TARN_PACK_BINARY(WordPack, ^)
 #undef TARN_PACK_BINARY
 
-#define TARN_PACK_SHIFT(Type, op)                                              \
-  TARN_HD Type operator op(const Type& a, int n) {                             \
-    Type r;                                                                    \
-    for (int i = 0; i < pack_parts; ++i) r.part[i] = a.part[i] op n;           \
-    return r;                                                                  \
+#define TARN_PACK_SHIFT(Type, op)                                    \
+  TARN_HD Type operator op(const Type& a, int n) {                   \
+    Type r;                                                          \
+    for (int i = 0; i < pack_parts; ++i) r.part[i] = a.part[i] op n; \
+    return r;                                                        \
   }
 TARN_PACK_SHIFT(IntPack, <<)
 TARN_PACK_SHIFT(IntPack, >>)
@@ -91,11 +91,11 @@ TARN_PACK_SHIFT(WordPack, >>)
 struct Mask {
   IntRegister part[pack_parts];
 };
-#define TARN_PACK_COMPARE(Type, op)                                                        \
-  TARN_HD Mask operator op(const Type& a, const Type& b) {                                 \
-    Mask r;                                                                                \
+#define TARN_PACK_COMPARE(Type, op)                                                         \
+  TARN_HD Mask operator op(const Type& a, const Type& b) {                                  \
+    Mask r;                                                                                 \
     for (int i = 0; i < pack_parts; ++i) r.part[i] = (IntRegister)(a.part[i] op b.part[i]); \
-    return r;                                                                              \
+    return r;                                                                               \
   }
 TARN_PACK_COMPARE(Pack, <)
 TARN_PACK_COMPARE(Pack, <=)

@@ -50,6 +50,7 @@ void evaluate_images(const EvaluationInput& input, EvaluationOutcome& outcome);
 void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 
 /// report.html of a run.
-Report make_report(const EvaluationInput& input, const EvaluationOutcome& outcome, const std::string& resolved_config, double seconds);
+Report make_report(const EvaluationInput& input, const EvaluationOutcome& outcome, const std::string& resolved_config,
+                   double seconds);
 
 }  // namespace tarn

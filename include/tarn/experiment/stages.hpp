@@ -26,7 +26,7 @@ OptimizerSettings optimizer_settings(const OptimizerConfig& config);
 SamplingNetwork starting_network(const Config& config, const PreparedData& data);
 
 struct TrainingOutcome {
-  std::vector<SamplingNetwork> levels;   ///< the network at the end of each level
+  std::vector<SamplingNetwork> levels;  ///< the network at the end of each level
   std::vector<TrainingRecord> records;
   std::int64_t n_steps = 0;
   double seconds = 0.0;
@@ -55,16 +55,17 @@ struct ChainRange {
 };
 
 struct SamplingOutcome {
-  SamplingResult result;            ///< last draw in scaled filter space
-  Matrix<float> last_draw;          ///< `[n_chains, D]` filter space, shift and scale undone
+  SamplingResult result;    ///< last draw in scaled filter space
+  Matrix<float> last_draw;  ///< `[n_chains, D]` filter space, shift and scale undone
   std::vector<Stage> stages;
 };
 
 /// Runs the chains of a resolved config's [sampling] table. Draws go to `<folder>/samples` (segments) and, where merging is on and all
 /// chains are here, to `<folder>/samples.nc`; both in filter space with shift and scale undone, so in the data's own units where there is
 /// no filter. `data` may come from `load_data_maps`. Throws `Error`.
-SamplingOutcome sampling_stage(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels,
-                               Backend& backend, const std::filesystem::path& folder, const ChainRange& range = {});
+SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
+                               const std::vector<SamplingNetwork>& levels, Backend& backend,
+                               const std::filesystem::path& folder, const ChainRange& range = {});
 
 /// The skew-symmetric J of [sampling.irreversible], `[D, D]`; empty where its strength is 0. Drawn from the seed or read.
 Matrix<float> irreversible_matrix(const IrreversibleConfig& config, std::int64_t n_outputs, std::uint64_t seed);

@@ -15,8 +15,8 @@ namespace tarn {
 /// Neural activity to keep in reservoir mode: the chosen neurons' `r`, then projections `r q^T`.
 struct ActivityRecording {
   std::vector<std::int64_t> neurons;
-  Matrix<float> projections;   ///< `[n_projections, N]`
-  std::int64_t every = 1;      ///< with every so many-th kept draw
+  Matrix<float> projections;  ///< `[n_projections, N]`
+  std::int64_t every = 1;     ///< with every so many-th kept draw
   std::int64_t n_recorded() const { return static_cast<std::int64_t>(neurons.size()) + projections.rows(); }
 };
 
@@ -28,21 +28,21 @@ struct SamplingRun {
   std::uint64_t seed = 0;
   std::uint64_t first_chain = 0;
   std::int64_t n_chains = 0;
-  std::uint64_t first_step = 0;          ///< number of the first step's noise: runs that go on where others ended count on
+  std::uint64_t first_step = 0;  ///< number of the first step's noise: runs that go on where others ended count on
   InitialLaw initial;
-  bool denoise = false;                  ///< kept draws are `x + sigma^2 s(x)`; the chains themselves go on undisturbed
-  MatrixView<const float> inputs{};      ///< `[T * n_chains, U]`: u of chain i in piece t is row `t * n_chains + i`
-  std::int64_t n_input_pieces = 1;       ///< T: the run's steps are shared evenly by the pieces
-  MatrixView<const float> clamp{};       ///< `[1 or n_chains, D]`: finite entries hold an output, NaN leaves it free
-  bool reservoir = false;                ///< carry the neurons' state; needs `P`
-  MatrixView<const float> P{};           ///< `[N, D]`, W_out P = I
+  bool denoise = false;              ///< kept draws are `x + sigma^2 s(x)`; the chains themselves go on undisturbed
+  MatrixView<const float> inputs{};  ///< `[T * n_chains, U]`: u of chain i in piece t is row `t * n_chains + i`
+  std::int64_t n_input_pieces = 1;   ///< T: the run's steps are shared evenly by the pieces
+  MatrixView<const float> clamp{};   ///< `[1 or n_chains, D]`: finite entries hold an output, NaN leaves it free
+  bool reservoir = false;            ///< carry the neurons' state; needs `P`
+  MatrixView<const float> P{};       ///< `[N, D]`, W_out P = I
   ActivityRecording recording;
   std::int64_t memory_bytes = std::int64_t{1} << 30;  ///< for the state of a tile
 };
 
 struct SamplingResult {
-  Matrix<float> last_draw;                    ///< `[n_chains, D]`; NaN rows are quarantined chains
-  std::vector<std::int64_t> first_bad_step;   ///< `[n_chains]`, -1 = well
+  Matrix<float> last_draw;                   ///< `[n_chains, D]`; NaN rows are quarantined chains
+  std::vector<std::int64_t> first_bad_step;  ///< `[n_chains]`, -1 = well
   std::int64_t n_quarantined = 0;
   std::int64_t n_draws = 0;
   double chain_steps = 0.0;

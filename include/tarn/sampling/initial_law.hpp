@@ -15,16 +15,18 @@ enum class InitialSpace : std::uint8_t { x, r };
 struct InitialLaw {
   InitialKind kind = InitialKind::normal;
   InitialSpace space = InitialSpace::x;
-  double low = -2.0, high = 2.0;     ///< uniform
-  double standard_deviation = 1.0;   ///< normal, >= 0
-  MatrixView<const float> rows{};    ///< data: `[n, >= D]`, each chain takes a row at random; file: row = global chain number
+  double low = -2.0, high = 2.0;    ///< uniform
+  double standard_deviation = 1.0;  ///< normal, >= 0
+  MatrixView<const float>
+      rows{};  ///< data: `[n, >= D]`, each chain takes a row at random; file: row = global chain number
 };
 
 /// Starts of chains `first_chain ...`, written to `x` `[n_chains, D]`, and, where `r.data` is not null, the neurons' state to `r`
 /// `[n_chains, N]` (space r: as drawn; space x: the smallest `r` with `r W_out^T = x`, through `P` `[N, D]`).
 /// Throws `Error` where the given rows do not fit.
-void draw_initial_state(const InitialLaw& law, const NetworkView& network, std::uint64_t seed, std::uint64_t first_chain,
-                        MatrixView<float> x, MatrixView<float> r = {}, MatrixView<const float> P = {});
+void draw_initial_state(const InitialLaw& law, const NetworkView& network, std::uint64_t seed,
+                        std::uint64_t first_chain, MatrixView<float> x, MatrixView<float> r = {},
+                        MatrixView<const float> P = {});
 
 /// How far out chains start: a norm that next to none of them exceeds (six standard deviations of each output, or the ends of a bounded
 /// law), so that a bound can leave room for it. Depends on law and weights alone.

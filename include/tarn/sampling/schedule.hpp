@@ -12,12 +12,12 @@ namespace tarn {
 /// A stretch of a run with one network and one step size.
 struct Stage {
   const PreparedNetwork* network = nullptr;
-  double sigma = 0.0;        ///< noise level of its weights, scaled filter space; used by the final denoising step
-  double dt = 0.0;           ///< > 0, in units of tau
+  double sigma = 0.0;  ///< noise level of its weights, scaled filter space; used by the final denoising step
+  double dt = 0.0;     ///< > 0, in units of tau
   std::int64_t n_steps = 0;
-  std::int64_t thin = 0;     ///< a draw is kept after every `thin` steps of the stage; 0 = none
-  bool keep_end = false;     ///< a draw is kept after its last step in any case
-  double bound = 0.0;        ///< chains with |x| beyond it are quarantined; 0 = not finite only
+  std::int64_t thin = 0;  ///< a draw is kept after every `thin` steps of the stage; 0 = none
+  bool keep_end = false;  ///< a draw is kept after its last step in any case
+  double bound = 0.0;     ///< chains with |x| beyond it are quarantined; 0 = not finite only
 };
 
 /// Draws that a stage keeps.
@@ -33,7 +33,7 @@ std::vector<Stage> plain_schedule(Stage last_level, std::int64_t burn_in, std::i
 
 /// Annealed Langevin dynamics (Song and Ermon 2019): each level in turn, largest sigma first, with `dt = dt0 sigma^2`; a draw is kept
 /// at the end. `levels` give network, sigma and bound. Then `then_steps` further steps at the last level, with a draw every `thin`.
-std::vector<Stage> annealed_schedule(std::vector<Stage> levels, std::int64_t steps_per_level, double dt0, std::int64_t then_steps,
-                                     std::int64_t thin);
+std::vector<Stage> annealed_schedule(std::vector<Stage> levels, std::int64_t steps_per_level, double dt0,
+                                     std::int64_t then_steps, std::int64_t thin);
 
 }  // namespace tarn

@@ -21,11 +21,13 @@ struct TrainingPlan {
   std::int64_t batch_size = 0;                ///< > 0, even where antithetic
   std::uint64_t seed = 0;
   double learning_rate = 1e-3;
-  LearningRateSchedule schedule = LearningRateSchedule::constant;  ///< cosine: from `learning_rate` to 0 within each level
-  bool restart_per_level = true;                                   ///< optimiser moments start anew with each level
-  OutputScaling output_scaling = OutputScaling::none;  ///< W_out = V, V / sigma, V / sigma^2; loss times sigma^2 with the last two
+  LearningRateSchedule schedule =
+      LearningRateSchedule::constant;  ///< cosine: from `learning_rate` to 0 within each level
+  bool restart_per_level = true;       ///< optimiser moments start anew with each level
+  OutputScaling output_scaling =
+      OutputScaling::none;  ///< W_out = V, V / sigma, V / sigma^2; loss times sigma^2 with the last two
   bool antithetic = false;
-  std::int64_t confinement_points = 0;        ///< a batch
+  std::int64_t confinement_points = 0;  ///< a batch
   double confinement_pull = 0.0;
   double confinement_radius[2] = {1.3, 13.0};  ///< factors of (largest data norm + sigma sqrt(D))
   std::int64_t n_outputs = 0;                  ///< D
@@ -56,6 +58,7 @@ struct TrainingObserver {
 
 /// Trains through all levels and returns the network of the last one. Throws `Error` where a loss is not finite, naming step, level,
 /// sigma and the last level that ended well.
-SamplingNetwork train(TrainableModel& model, BatchSource& source, const TrainingPlan& plan, const TrainingObserver& observer);
+SamplingNetwork train(TrainableModel& model, BatchSource& source, const TrainingPlan& plan,
+                      const TrainingObserver& observer);
 
 }  // namespace tarn

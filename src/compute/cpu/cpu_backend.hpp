@@ -18,11 +18,13 @@ class CpuBackend final : public Backend {
   std::string description() const override;
   std::unique_ptr<PreparedNetwork> prepare(const NetworkView& network) override;
   void advance(const PreparedNetwork& network, const LangevinSteps& steps, const ChainBlock& block) override;
-  void advance_reservoir(const PreparedNetwork& network, const LangevinSteps& steps, const ReservoirBlock& block) override;
+  void advance_reservoir(const PreparedNetwork& network, const LangevinSteps& steps,
+                         const ReservoirBlock& block) override;
   void drift(const PreparedNetwork& network, MatrixView<const float> points, MatrixView<float> out) override;
   DsmLoss dsm_gradient(const DsmParameters& parameters, const DsmLevel& level, const DsmBatch& batch,
                        DsmParameters& gradient) override;
-  std::unique_ptr<DsmSession> make_dsm_session(const DsmParameters& initial, const OptimizerSettings& optimizer) override;
+  std::unique_ptr<DsmSession> make_dsm_session(const DsmParameters& initial,
+                                               const OptimizerSettings& optimizer) override;
   std::int64_t preferred_tile(const NetworkView& network) const override;
 
  private:

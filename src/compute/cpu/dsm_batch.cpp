@@ -12,7 +12,8 @@ std::int64_t steps_a_chunk(std::int64_t batch_size, std::int64_t n_columns) {
 }
 
 NoisyStep NoisyBatches::step(std::int64_t i) const {
-  return {points_.data() + i * rows_ * n_columns_, targets_.data() + i * rows_ * n_outputs_, target_scale_.data() + i * rows_};
+  return {points_.data() + i * rows_ * n_columns_, targets_.data() + i * rows_ * n_outputs_,
+          target_scale_.data() + i * rows_};
 }
 
 void NoisyBatches::resize(std::int64_t n_steps, std::int64_t rows, std::int64_t n_outputs, std::int64_t n_columns) {
@@ -30,12 +31,13 @@ void NoisyBatches::resize(std::int64_t n_steps, std::int64_t rows, std::int64_t 
 void NoisyBatches::fill(BatchSource& source, const DsmLevel& level, std::int64_t D, std::int64_t B, std::uint64_t seed,
                         std::int64_t first_step, std::int64_t n_steps) {
   const std::int64_t K = source.n_columns(), C = level.confinement_points;
-  require(B > 0 && n_steps > 0, "training: batch size and number of steps must be above 0, found {} and {}", B, n_steps);
+  require(B > 0 && n_steps > 0, "training: batch size and number of steps must be above 0, found {} and {}", B,
+          n_steps);
   require(!level.antithetic || B % 2 == 0, "training: antithetic noise needs an even batch size, found {}", B);
   require(K >= D, "training: batches have {} columns, the network {} outputs", K, D);
   require(C == 0 || (level.confinement_radius[0] > 0.0 && level.confinement_radius[1] >= level.confinement_radius[0]),
-          "training: confinement radii must satisfy 0 < smallest <= largest, found {} and {}", level.confinement_radius[0],
-          level.confinement_radius[1]);
+          "training: confinement radii must satisfy 0 < smallest <= largest, found {} and {}",
+          level.confinement_radius[0], level.confinement_radius[1]);
   resize(n_steps, B + C, D, K);
   const std::int64_t pair = level.antithetic ? 2 : 1, drawn = B / pair;
   if (data_.rows() != n_steps * drawn || data_.cols() != K) {
@@ -64,7 +66,8 @@ void NoisyBatches::fill(BatchSource& source, const DsmLevel& level, std::int64_t
   }
   if (C == 0) return;
 
-  if (confinement_.rows() != n_steps * C || confinement_.cols() != D + 1) confinement_ = Matrix<float>(n_steps * C, D + 1);
+  if (confinement_.rows() != n_steps * C || confinement_.cols() != D + 1)
+    confinement_ = Matrix<float>(n_steps * C, D + 1);
   fill_normals(seed, Stream::confinement, 0, static_cast<std::uint64_t>(first_step), n_steps, confinement_);
   const double low = std::log(level.confinement_radius[0]), high = std::log(level.confinement_radius[1]);
   for (std::int64_t t = 0; t < n_steps; ++t) {
@@ -92,7 +95,8 @@ void NoisyBatches::fill(BatchSource& source, const DsmLevel& level, std::int64_t
 
 void NoisyBatches::fill(const DsmBatch& batch, const DsmLevel& level) {
   const std::int64_t B = batch.x.rows, K = batch.x.cols, D = batch.xi.cols;
-  require(batch.xi.rows == B && B > 0 && K >= D, "training: data [{}, {}] and noise [{}, {}] do not fit", B, K, batch.xi.rows, D);
+  require(batch.xi.rows == B && B > 0 && K >= D, "training: data [{}, {}] and noise [{}, {}] do not fit", B, K,
+          batch.xi.rows, D);
   resize(1, B, D, K);
   const auto sigma = static_cast<float>(level.sigma), inverse = static_cast<float>(1.0 / level.sigma);
   for (std::int64_t i = 0; i < B; ++i) {

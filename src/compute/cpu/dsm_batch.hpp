@@ -23,8 +23,8 @@ struct NoisyStep {
 class NoisyBatches {
  public:
   /// Fills steps `first_step` to `first_step + n_steps - 1`. Allocates on the first call of a shape only.
-  void fill(BatchSource& source, const DsmLevel& level, std::int64_t n_outputs, std::int64_t batch_size, std::uint64_t seed,
-            std::int64_t first_step, std::int64_t n_steps);
+  void fill(BatchSource& source, const DsmLevel& level, std::int64_t n_outputs, std::int64_t batch_size,
+            std::uint64_t seed, std::int64_t first_step, std::int64_t n_steps);
   /// The same rows for one batch given outright, without confinement points.
   void fill(const DsmBatch& batch, const DsmLevel& level);
 

@@ -60,7 +60,8 @@ TARN_HD DsmLoss residuals(const SmallDsmStep& s, const E& e) {
     const bool datum = r < s.batch_rows;
     double loss = 0.0, excess = 0.0;
     for (int d = 0; d < e.D(); ++d) {
-      const float score = fma(s.output_scale, sum(Pack::load(s.row_sums + (r * e.D() + d) * pack_lanes)), -s.points[r * e.K() + d]);
+      const float score =
+          fma(s.output_scale, sum(Pack::load(s.row_sums + (r * e.D() + d) * pack_lanes)), -s.points[r * e.K() + d]);
       const float target = s.targets[r * e.D() + d];
       const float residual = fma(s.target_scale[r], score, target);
       const float weight = (datum ? s.loss_scale : s.target_scale[r]) * s.output_scale * inverse;
@@ -113,7 +114,8 @@ TARN_HD void backward_block(const SmallDsmStep& s, const E& e, std::int64_t q) {
   if (const std::int64_t real = s.n_neurons - q * pack_lanes; real < pack_lanes) {
     alignas(64) float keep[pack_lanes] = {};
     for (std::int64_t i = 0; i < real; ++i) keep[i] = 1.0f;
-    for (int d = 0; d < e.D(); ++d) dv[d] = dv[d] * Pack::load(keep);  // lanes beyond N have V = 0 but phi(0) may not be
+    for (int d = 0; d < e.D(); ++d)
+      dv[d] = dv[d] * Pack::load(keep);  // lanes beyond N have V = 0 but phi(0) may not be
   }
   const auto finish = [&](int row, const Pack& gradient) __attribute__((always_inline)) {
     const std::int64_t i = at + row * pack_lanes;

@@ -16,21 +16,21 @@ inline constexpr int neurons_a_block = 16;
 /// Moments, running mean and gradients have the same layout. Neurons beyond N are zero and stay so.
 struct SmallDsmStep {
   Nonlinearity phi = Nonlinearity::relu;
-  int n_outputs = 0, n_columns = 0;        ///< D, D + U
+  int n_outputs = 0, n_columns = 0;  ///< D, D + U
   std::int64_t n_neurons = 0, n_blocks = 0;
-  int batch_rows = 0, rows = 0;             ///< data rows; data and confinement rows
-  const float* points = nullptr;            ///< `[rows, D+U]` noisy data, then confinement points
-  const float* targets = nullptr;           ///< `[rows, D]`: xi / sigma for data rows, pull * direction for confinement rows
-  const float* target_scale = nullptr;      ///< `[rows]`: residual is `target_scale * s + target`: 1, or sigma^2 / R
-  float output_scale = 1.0f;                ///< W_out = output_scale * V
-  float loss_scale = 1.0f;                  ///< of data rows
+  int batch_rows = 0, rows = 0;    ///< data rows; data and confinement rows
+  const float* points = nullptr;   ///< `[rows, D+U]` noisy data, then confinement points
+  const float* targets = nullptr;  ///< `[rows, D]`: xi / sigma for data rows, pull * direction for confinement rows
+  const float* target_scale = nullptr;  ///< `[rows]`: residual is `target_scale * s + target`: 1, or sigma^2 / R
+  float output_scale = 1.0f;            ///< W_out = output_scale * V
+  float loss_scale = 1.0f;              ///< of data rows
   float* parameters = nullptr;
   float *first_moment = nullptr, *second_moment = nullptr, *largest_moment = nullptr, *average = nullptr;
-  float* gradient = nullptr;                ///< written where `update` is off, else unused
-  bool update = true;                       ///< take the optimiser step in the same pass
+  float* gradient = nullptr;  ///< written where `update` is off, else unused
+  bool update = true;         ///< take the optimiser step in the same pass
   AdamStep adam;
-  float* row_sums = nullptr;                ///< `[rows, D, 16]` workspace
-  float* deltas = nullptr;                  ///< `[rows, D]` workspace: d loss / d (phi V^T)
+  float* row_sums = nullptr;  ///< `[rows, D, 16]` workspace
+  float* deltas = nullptr;    ///< `[rows, D]` workspace: d loss / d (phi V^T)
 };
 
 struct SmallDsmKernels {

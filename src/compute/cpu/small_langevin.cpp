@@ -8,9 +8,9 @@
 
 #include "small_kernels.hpp"
 #include "tarn/core/activations.hpp"
+#include "tarn/core/normal_transform.hpp"
 #include "tarn/core/pack.hpp"
 #include "tarn/core/philox.hpp"
-#include "tarn/core/normal_transform.hpp"
 
 namespace tarn::cpu::TARN_ISA {
 namespace {
@@ -108,7 +108,8 @@ TARN_HD void scatter(const Pack (&column)[V], float* rows, std::int64_t stride, 
 
 // Normals of one Philox block for V packs of consecutive chains: four components, or two steps of two, or four steps of one.
 template <int V>
-TARN_HD void normals_of_block(std::uint64_t seed, std::uint64_t subsequence, std::uint64_t block, Pack (&normal)[4][V]) {
+TARN_HD void normals_of_block(std::uint64_t seed, std::uint64_t subsequence, std::uint64_t block,
+                              Pack (&normal)[4][V]) {
   alignas(64) std::uint32_t low[pack_lanes], high[pack_lanes];
   for (int v = 0; v < V; ++v) {
     for (int i = 0; i < pack_lanes; ++i) {
@@ -145,7 +146,8 @@ struct NoiseReader {
       return;
     }
     for (std::int64_t first = 0; first < D; first += 4) {
-      normals_of_block<V>(seed, subsequence, (step * static_cast<std::uint64_t>(stride) + static_cast<std::uint64_t>(first)) / 4, held);
+      normals_of_block<V>(seed, subsequence,
+                          (step * static_cast<std::uint64_t>(stride) + static_cast<std::uint64_t>(first)) / 4, held);
       for (std::int64_t d = first; d < D && d < first + 4; ++d) {
         for (int v = 0; v < V; ++v) normal[d][v] = held[d - first][v];
       }
@@ -155,8 +157,10 @@ struct NoiseReader {
 
 // Chains that are not finite or beyond the bound read NaN from here on; the first such step is kept.
 template <int V, class E>
-TARN_HD void quarantine(const E& e, float bound, std::uint64_t step, int n, Pack (&z)[E::max_K][V], std::int64_t* first_bad_step) {
-  const float limit = bound * bound < std::numeric_limits<float>::max() ? bound * bound : std::numeric_limits<float>::max();
+TARN_HD void quarantine(const E& e, float bound, std::uint64_t step, int n, Pack (&z)[E::max_K][V],
+                        std::int64_t* first_bad_step) {
+  const float limit =
+      bound * bound < std::numeric_limits<float>::max() ? bound * bound : std::numeric_limits<float>::max();
   for (int v = 0; v < V; ++v) {
     Pack square = z[0][v] * z[0][v];
     for (int d = 1; d < e.D(); ++d) square = fma(z[d][v], z[d][v], square);
@@ -237,12 +241,15 @@ void for_passes(const SmallNetwork& net, std::int64_t begin, std::int64_t end, F
   dispatch(net.phi, [&](auto phi) {
     const auto over = [&](auto D, auto K) {
       constexpr int lanes = packs_a_pass<phi.value, D.value>() * pack_lanes;
-      for (std::int64_t i = begin; i < end; i += lanes) pass(phi, D, K, i, static_cast<int>(end - i < lanes ? end - i : lanes));
+      for (std::int64_t i = begin; i < end; i += lanes)
+        pass(phi, D, K, i, static_cast<int>(end - i < lanes ? end - i : lanes));
     };
     using std::integral_constant;
     if constexpr (is_rectifier(phi.value)) {
-      if (net.n_outputs == 1 && net.n_columns == 1) return over(integral_constant<int, 1>{}, integral_constant<int, 1>{});
-      if (net.n_outputs == 2 && net.n_columns == 2) return over(integral_constant<int, 2>{}, integral_constant<int, 2>{});
+      if (net.n_outputs == 1 && net.n_columns == 1)
+        return over(integral_constant<int, 1>{}, integral_constant<int, 1>{});
+      if (net.n_outputs == 2 && net.n_columns == 2)
+        return over(integral_constant<int, 2>{}, integral_constant<int, 2>{});
     }
     over(integral_constant<int, 0>{}, integral_constant<int, 0>{});
   });

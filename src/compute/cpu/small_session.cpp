@@ -14,9 +14,13 @@ struct BlockLayout {
   std::int64_t D, K, N, n_blocks;
 
   explicit BlockLayout(const DsmParameters& p)
-      : D(p.n_outputs), K(p.n_outputs + p.n_inputs), N(p.W_in.rows()), n_blocks((N + neurons_a_block - 1) / neurons_a_block) {
+      : D(p.n_outputs),
+        K(p.n_outputs + p.n_inputs),
+        N(p.W_in.rows()),
+        n_blocks((N + neurons_a_block - 1) / neurons_a_block) {
     require(p.W_in.cols() == K && p.b.size() == N && p.V.rows() == D && p.V.cols() == N,
-            "training: parameters do not fit: W_in [{}, {}], b [{}], V [{}, {}]", N, p.W_in.cols(), p.b.size(), p.V.rows(), p.V.cols());
+            "training: parameters do not fit: W_in [{}, {}], b [{}], V [{}, {}]", N, p.W_in.cols(), p.b.size(),
+            p.V.rows(), p.V.cols());
   }
   std::size_t size() const { return static_cast<std::size_t>(n_blocks * (K + 1 + D) * neurons_a_block); }
 
@@ -43,7 +47,8 @@ struct BlockLayout {
 };
 
 // What a step needs besides its rows.
-SmallDsmStep step_for(const DsmParameters& shape, const BlockLayout& layout, const DsmLevel& level, std::int64_t batch_rows, std::int64_t rows) {
+SmallDsmStep step_for(const DsmParameters& shape, const BlockLayout& layout, const DsmLevel& level,
+                      std::int64_t batch_rows, std::int64_t rows) {
   SmallDsmStep s;
   s.phi = shape.phi;
   s.n_outputs = static_cast<int>(layout.D);
@@ -60,13 +65,18 @@ SmallDsmStep step_for(const DsmParameters& shape, const BlockLayout& layout, con
 class SmallDsmSession final : public DsmSession {
  public:
   SmallDsmSession(const DsmParameters& initial, const OptimizerSettings& optimizer)
-      : shape_(initial), layout_(initial), optimizer_(optimizer), parameters_(layout_.pack(initial)), average_(parameters_) {
+      : shape_(initial),
+        layout_(initial),
+        optimizer_(optimizer),
+        parameters_(layout_.pack(initial)),
+        average_(parameters_) {
     for (auto* moments : {&first_, &second_, &largest_, &gradient_}) moments->assign(layout_.size(), 0.0f);
   }
 
-  void run(BatchSource& source, const DsmLevel& level, std::int64_t batch_size, std::uint64_t seed, std::int64_t first_step,
-           std::span<const float> rates, std::span<DsmLoss> losses) override {
-    require(source.n_columns() == layout_.K, "training: batches have {} columns, the network takes {}", source.n_columns(), layout_.K);
+  void run(BatchSource& source, const DsmLevel& level, std::int64_t batch_size, std::uint64_t seed,
+           std::int64_t first_step, std::span<const float> rates, std::span<DsmLoss> losses) override {
+    require(source.n_columns() == layout_.K, "training: batches have {} columns, the network takes {}",
+            source.n_columns(), layout_.K);
     require(rates.size() == losses.size(), "training: {} learning rates for {} steps", rates.size(), losses.size());
     const FlushDenormals flush;
     const auto& kernels = small_dsm_kernels(current_isa());
@@ -88,7 +98,8 @@ class SmallDsmSession final : public DsmSession {
         loss = kernels.step(s);
         if (!clips) continue;
         loss.gradient_norm = std::sqrt(kernels.gradient_square(s));
-        if (loss.gradient_norm > optimizer_.clip_norm) s.adam.gradient_scale = static_cast<float>(optimizer_.clip_norm / loss.gradient_norm);
+        if (loss.gradient_norm > optimizer_.clip_norm)
+          s.adam.gradient_scale = static_cast<float>(optimizer_.clip_norm / loss.gradient_norm);
         kernels.update(s);
       }
     }
@@ -148,12 +159,14 @@ std::unique_ptr<DsmSession> make_small_session(const DsmParameters& initial, con
   return std::make_unique<SmallDsmSession>(initial, optimizer);
 }
 
-DsmLoss small_dsm_gradient(const DsmParameters& p, const DsmLevel& level, const DsmBatch& batch, DsmParameters& gradient) {
+DsmLoss small_dsm_gradient(const DsmParameters& p, const DsmLevel& level, const DsmBatch& batch,
+                           DsmParameters& gradient) {
   const BlockLayout layout(p);
   NoisyBatches rows;
   rows.fill(batch, level);
   SmallDsmStep s = step_for(p, layout, level, rows.rows(), rows.rows());
-  AlignedVector<float> parameters = layout.pack(p), out(layout.size()), sums(static_cast<std::size_t>(rows.rows() * layout.D * neurons_a_block)),
+  AlignedVector<float> parameters = layout.pack(p), out(layout.size()),
+                       sums(static_cast<std::size_t>(rows.rows() * layout.D * neurons_a_block)),
                        deltas(static_cast<std::size_t>(rows.rows() * layout.D));
   s.points = rows.step(0).points;
   s.targets = rows.step(0).targets;

@@ -12,6 +12,7 @@ namespace tarn::cpu {
 std::unique_ptr<DsmSession> make_small_session(const DsmParameters& initial, const OptimizerSettings& optimizer);
 
 /// Loss and gradients of one batch by the same kernels.
-DsmLoss small_dsm_gradient(const DsmParameters& parameters, const DsmLevel& level, const DsmBatch& batch, DsmParameters& gradient);
+DsmLoss small_dsm_gradient(const DsmParameters& parameters, const DsmLevel& level, const DsmBatch& batch,
+                           DsmParameters& gradient);
 
 }  // namespace tarn::cpu
