@@ -15,8 +15,10 @@ void check(const SamplingRun& run) {
   const NetworkView& first = run.stages.front().network->view();
   for (const Stage& s : run.stages) {
     const NetworkView& n = s.network->view();
-    require(n.n_outputs == first.n_outputs && n.n_inputs == first.n_inputs, "sampling: stages have networks of different sizes");
-    require(!run.reservoir || n.n_neurons == first.n_neurons, "reservoir mode: stages have different numbers of neurons");
+    require(n.n_outputs == first.n_outputs && n.n_inputs == first.n_inputs,
+            "sampling: stages have networks of different sizes");
+    require(!run.reservoir || n.n_neurons == first.n_neurons,
+            "reservoir mode: stages have different numbers of neurons");
     require(std::isfinite(s.dt) && s.dt > 0.0, "sampling: dt must be above 0, found {}", s.dt);
   }
   require(run.n_input_pieces >= 1, "inputs: needs at least one piece");
@@ -24,17 +26,23 @@ void check(const SamplingRun& run) {
     require(run.inputs.rows == run.n_input_pieces * run.n_chains && run.inputs.cols == first.n_inputs,
             "inputs: the network takes {} a chain, so {} x {} values are needed, found {} x {}", first.n_inputs,
             run.n_input_pieces * run.n_chains, first.n_inputs, run.inputs.rows, run.inputs.cols);
+    // The rectifiers give 0 for NaN, and inputs have no leak through which it would show.
+    for (std::int64_t i = 0; i < run.inputs.size(); ++i) {
+      require(std::isfinite(run.inputs.data[i]), "inputs: found {} in row {}; they must be finite", run.inputs.data[i],
+              i / run.inputs.cols);
+    }
   } else {
     require(run.inputs.rows == 0, "inputs were given, but the network takes none");
   }
   if (run.clamp.data) {
     require((run.clamp.rows == 1 || run.clamp.rows == run.n_chains) && run.clamp.cols == first.n_outputs,
-            "clamp: needs {} values for all chains or for each of the {}, found {} x {}", first.n_outputs, run.n_chains, run.clamp.rows,
-            run.clamp.cols);
+            "clamp: needs {} values for all chains or for each of the {}, found {} x {}", first.n_outputs, run.n_chains,
+            run.clamp.rows, run.clamp.cols);
   }
   if (run.reservoir) {
-    require(run.P.rows == first.n_neurons && run.P.cols == first.n_outputs, "reservoir mode: P must be {} x {}, found {} x {}",
-            first.n_neurons, first.n_outputs, run.P.rows, run.P.cols);
+    require(run.P.rows == first.n_neurons && run.P.cols == first.n_outputs,
+            "reservoir mode: P must be {} x {}, found {} x {}", first.n_neurons, first.n_outputs, run.P.rows,
+            run.P.cols);
     require(!first.c, "reservoir mode: sampler-only networks have no reservoir");
     for (std::int64_t j : run.recording.neurons) {
       require(j >= 0 && j < first.n_neurons, "record: neuron {} is out of range 0 to {}", j, first.n_neurons - 1);
@@ -47,8 +55,14 @@ void check(const SamplingRun& run) {
 // The chains of one tile, with room for everything that is done to them.
 class Tile {
  public:
-  Tile(Backend& backend, const SamplingRun& run, std::int64_t begin, std::int64_t end, std::span<std::int64_t> first_bad_step)
-      : backend_(backend), run_(run), view_(run.stages.front().network->view()), begin_(begin), n_(end - begin), x_(n_, view_.n_outputs),
+  Tile(Backend& backend, const SamplingRun& run, std::int64_t begin, std::int64_t end,
+       std::span<std::int64_t> first_bad_step)
+      : backend_(backend),
+        run_(run),
+        view_(run.stages.front().network->view()),
+        begin_(begin),
+        n_(end - begin),
+        x_(n_, view_.n_outputs),
         first_bad_step_(first_bad_step) {
     if (run.reservoir) r_ = Matrix<float>(n_, view_.n_neurons);
     if (view_.n_inputs > 0 || run.denoise) points_ = Matrix<float>(n_, view_.n_outputs + view_.n_inputs);
@@ -133,7 +147,8 @@ class Tile {
 // Chains in a tile: what memory allows, in multiples of what suits the backend.
 std::int64_t tile_size(const Backend& backend, const SamplingRun& run) {
   const NetworkView& n = run.stages.front().network->view();
-  const std::int64_t floats = 4 * n.n_outputs + n.n_inputs + (run.reservoir ? 3 * n.n_neurons : 0) + run.recording.n_recorded();
+  const std::int64_t floats =
+      4 * n.n_outputs + n.n_inputs + (run.reservoir ? 3 * n.n_neurons : 0) + run.recording.n_recorded();
   const std::int64_t most = std::max<std::int64_t>(run.memory_bytes / (4 * floats), 1);
   const std::int64_t unit = backend.preferred_tile(n);
   return std::min(run.n_chains, most >= unit ? most / unit * unit : most);
@@ -157,10 +172,12 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
   const std::int64_t tile = tile_size(backend, run);
   for (std::int64_t begin = 0; begin < run.n_chains; begin += tile) {
     const std::int64_t end = std::min(begin + tile, run.n_chains);
-    const auto bad = std::span(result.first_bad_step).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    const auto bad = std::span(result.first_bad_step)
+                         .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
     Tile chains(backend, run, begin, end, bad);
     // Long enough to keep the device busy, short enough for a lively progress bar.
-    const double work = 4.0 * static_cast<double>(view.n_neurons * (view.n_outputs + view.n_inputs)) * static_cast<double>(end - begin);
+    const double work =
+        4.0 * static_cast<double>(view.n_neurons * (view.n_outputs + view.n_inputs)) * static_cast<double>(end - begin);
     const auto longest = static_cast<std::int64_t>(std::clamp(2e10 / work, 1.0, 1e6));
 
     std::uint64_t noise_step = run.first_step;
@@ -170,7 +187,9 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
       std::int64_t in_stage = 0;
       const double stage_start = time;
       const auto keep = [&] {
-        const std::int64_t piece = std::min(done * run.n_input_pieces / std::max<std::int64_t>(total_steps, 1), run.n_input_pieces - 1);
+        // The inputs of the step that led here; another piece may begin with the next one.
+        const std::int64_t last = std::max<std::int64_t>(done - 1, 0);
+        const std::int64_t piece = last * run.n_input_pieces / std::max<std::int64_t>(total_steps, 1);
         const MatrixView<const float> x = chains.draw(stage, piece);
         std::copy_n(x.data, x.size(), result.last_draw.row(begin));
         if (sink) {
@@ -197,7 +216,8 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
         if (stage.thin > 0 && in_stage % stage.thin == 0) keep();
         result.chain_steps += static_cast<double>(n * chains.size());
         if (progress) {
-          const auto lost = std::count_if(result.first_bad_step.begin(), result.first_bad_step.end(), [](auto s) { return s >= 0; });
+          const auto lost =
+              std::count_if(result.first_bad_step.begin(), result.first_bad_step.end(), [](auto s) { return s >= 0; });
           progress(result.chain_steps, lost);
         }
       }
@@ -206,7 +226,8 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
       if (midpoint) ++noise_step;
     }
   }
-  result.n_quarantined = std::count_if(result.first_bad_step.begin(), result.first_bad_step.end(), [](auto s) { return s >= 0; });
+  result.n_quarantined =
+      std::count_if(result.first_bad_step.begin(), result.first_bad_step.end(), [](auto s) { return s >= 0; });
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
