@@ -20,14 +20,18 @@ void run_word(WordOperation operation, const std::uint32_t* a, const std::uint32
 std::int32_t run_word_to_int(std::uint32_t value) { return word_to_int(WordPack(value)).lane(pack_lanes - 1); }
 
 // One loop per function, so that the compiler treats each as library code would be treated.
-#define TARN_LOOPS(name, expression)                                                  \
-  void name##_pack(const float* x, float* y, std::int64_t n) {                        \
-    for (std::int64_t i = 0; i < n; i += pack_lanes) {                                \
-      apply_math(MathFunction::name, Pack::load(x + i)).store(y + i);                 \
-    }                                                                                 \
-  }                                                                                   \
-  void name##_scalar(const float* x, float* y, std::int64_t n) {                      \
-    for (std::int64_t i = 0; i < n; ++i) y[i] = apply_math(MathFunction::name, x[i]); \
+#define TARN_LOOPS(name, expression)                             \
+  void name##_pack(const float* x, float* y, std::int64_t n) {   \
+    for (std::int64_t i = 0; i < n; i += pack_lanes) {           \
+      const Pack a = Pack::load(x + i);                          \
+      (expression).store(y + i);                                 \
+    }                                                            \
+  }                                                              \
+  void name##_scalar(const float* x, float* y, std::int64_t n) { \
+    for (std::int64_t i = 0; i < n; ++i) {                       \
+      const float a = x[i];                                      \
+      y[i] = expression;                                         \
+    }                                                            \
   }
 TARN_MATH_FUNCTIONS(TARN_LOOPS)
 #undef TARN_LOOPS
