@@ -1,7 +1,6 @@
 #include "tarn/core/isa.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
@@ -19,7 +18,7 @@ Isa parse(const std::string& name) {
   if (name.empty()) return available.back();
   const auto* found = std::find(std::begin(names), std::end(names), name);
   if (found == std::end(names)) {
-    fail_usage("instruction set \"{}\" is unknown; allowed: {}", name, fmt::join(names, ", "));
+    fail_usage("instruction set \"{}\" is unknown; allowed: {}", name, listed(names));
   }
   const auto isa = static_cast<Isa>(found - std::begin(names));
   if (std::find(available.begin(), available.end(), isa) == available.end()) {
