@@ -113,10 +113,19 @@ std::string picture(const ReportFigure& figure, int number) {
     if (png) {
       std::int64_t width = at(16) << 24 | at(17) << 16 | at(18) << 8 | at(19);
       std::int64_t height = at(20) << 24 | at(21) << 16 | at(22) << 8 | at(23);
-      // whole multiples keep small pixels square
-      const std::int64_t factor = figure.pixelated && width > 0 ? std::max<std::int64_t>(1, page_width / width) : 1;
+      // Whole multiples keep small pixels square; where none fits, smoothing hides that they are not.
+      std::int64_t factor = 1;
+      bool square = false;
+      if (figure.pixelated && width > 0) {
+        factor = std::max<std::int64_t>(1, page_width / width);
+        square = factor > 1 || width == page_width;
+        if (!square && width < page_width) {
+          height = height * page_width / width;
+          width = page_width;
+        }
+      }
       return fmt::format("<img{} width=\"{}\" height=\"{}\" alt=\"{}\" src=\"data:image/png;base64,{}\">",
-                         figure.pixelated ? " class=\"pixelated\"" : "", width * factor, height * factor,
+                         square ? " class=\"pixelated\"" : "", width * factor, height * factor,
                          escape_html(figure.caption), base64(bytes));
     }
     std::string text = without_prolog(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
