@@ -26,6 +26,7 @@ target_compile_options(tarn_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-psabi)
 target_include_directories(tarn_flags INTERFACE "${PROJECT_SOURCE_DIR}/include")
 if(TARN_SANITIZE)
+  target_compile_definitions(tarn_flags INTERFACE TARN_SANITIZED)
   target_compile_options(tarn_flags INTERFACE -fsanitize=${TARN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(tarn_flags INTERFACE -fsanitize=${TARN_SANITIZE})
 endif()

@@ -8,6 +8,9 @@
 
 #if defined(__CUDACC__)
 #define TARN_HD __host__ __device__ __forceinline__
+#elif defined(TARN_SANITIZED)
+// Instrumented code grows so much that inlining everything would take minutes a file.
+#define TARN_HD inline
 #else
 // Always inlined, so that copies compiled for different instruction sets cannot be merged by the linker.
 #define TARN_HD inline __attribute__((always_inline))
