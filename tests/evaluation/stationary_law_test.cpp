@@ -73,6 +73,12 @@ TEST(StationaryLaw, DriftThatPointsOutwardHasNone) {
   EXPECT_EQ(d.kl, std::numeric_limits<double>::infinity());
   EXPECT_EQ(d.w1, std::numeric_limits<double>::infinity());
 
+  // fallen by more than 40, but on the way up again where the first look ends, at x = 4
+  const StationaryLaw rising =
+      stationary_law(pointwise([](double x) { return x > 3.0 ? 5.0 * (x - 3.0) : -30.0 * x; }));
+  EXPECT_FALSE(rising);
+  EXPECT_TRUE(rising.right_open);
+
   const StationaryLaw both = stationary_law(pointwise([](double) { return 0.0; }));
   EXPECT_FALSE(both);
   EXPECT_TRUE(both.left_open && both.right_open);
