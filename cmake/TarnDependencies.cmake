@@ -48,9 +48,11 @@ add_library(tarn_blas INTERFACE)
 target_link_libraries(tarn_blas INTERFACE "${TARN_OPENBLAS}" PkgConfig::lapacke)
 target_include_directories(tarn_blas SYSTEM INTERFACE "${TARN_OPENBLAS_INCLUDE}")
 
-find_path(TARN_RANDOM123_INCLUDE Random123/philox.h)
-if(NOT TARN_RANDOM123_INCLUDE)
-  tarn_missing("Random123" "librandom123-dev")
+if(TARN_BUILD_TESTS)
+  find_path(TARN_RANDOM123_INCLUDE Random123/philox.h)
+  if(NOT TARN_RANDOM123_INCLUDE)
+    tarn_missing("Random123" "librandom123-dev")
+  endif()
 endif()
 
 # The CUDA toolkit, where one is found and wanted.

@@ -6,13 +6,13 @@
 tarn_build_packages=(
   build-essential cmake ninja-build pkg-config git
   libopenblas-openmp-dev liblapacke-dev
-  librandom123-dev libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
+  libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   libnetcdf-dev libzip-dev libxxhash-dev libpng-dev zlib1g-dev
   "libboost-dev|libboost1.74-dev|libboost1.81-dev|libboost1.83-dev"
 )
 tarn_run_packages=("gnuplot-nox|gnuplot-qt|gnuplot-x11")  # figures; a run without it says so and goes on
 tarn_data_packages=(dataset-fashion-mnist)
-tarn_test_packages=(libgtest-dev libgmock-dev ccache)
+tarn_test_packages=(libgtest-dev libgmock-dev librandom123-dev ccache)
 # The thread sanitizer needs clang with its own OpenMP, which knows how to tell it about barriers.
 tarn_ci_packages=("clang|clang-14" "clang-format|clang-format-14" "libclang-rt-14-dev|libclang-rt-dev" "libomp-14-dev|libomp-dev")
 
