@@ -104,9 +104,17 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
         summed = 0;
       }
     }
-    if (observer.level_end) observer.level_end(number, step, model.averaged_network());
+    SamplingNetwork network = model.averaged_network();
+    try {
+      network.validate();  // rectifiers turn a NaN of W_in or b into 0, so the loss need not show it
+    } catch (const Error& error) {
+      fail("training: at the end of level {} of {} (sigma {:.4g}): {}", number + 1, plan.sigmas.size(), level.sigma,
+           error.what());
+    }
+    if (observer.level_end) observer.level_end(number, step, network);
+    if (l + 1 == plan.sigmas.size()) return network;
   }
-  return model.averaged_network();
+  fail_usage("training: no noise levels");
 }
 
 }  // namespace tarn

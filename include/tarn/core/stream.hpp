@@ -13,11 +13,11 @@ enum class Stream : std::uint16_t {
   training_noise = 3,   ///< denoising score matching: chain = row in the batch, step = training step
   synthetic_data = 4,   ///< draws of synthetic targets: chain = number of the draw, step = 0
   batch_order = 5,      ///< permutations of the data set: chain = datum, step = epoch
-  weight_init = 6,      ///< initial weights: chain = row of the matrix, step = which matrix
-  confinement = 7,      ///< confinement points: chain = row, step = training step
-  evaluation = 8,       ///< bootstrap and other evaluation
-  interneurons = 16,    ///< 16 + l: interneurons of layer l
-  ancestral = 64,       ///< 64 + l: ancestral draws of layer l
+  weight_init = 6,    ///< initial weights: chain = neuron, step 0 its incoming weights and bias, 1 its outgoing weights
+  confinement = 7,    ///< confinement points: chain = row, step = training step
+  evaluation = 8,     ///< bootstrap and other evaluation
+  interneurons = 16,  ///< 16 + l: interneurons of layer l
+  ancestral = 64,     ///< 64 + l: ancestral draws of layer l
 };
 
 /// Components that one step of a chain occupies in its subsequence: 1, 2, or the next multiple of 4 of `n_components`,
