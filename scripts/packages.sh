@@ -16,10 +16,6 @@ tarn_test_packages=(libgtest-dev libgmock-dev librandom123-dev ccache)
 # The thread sanitizer needs clang with its own OpenMP, which knows how to tell it about barriers.
 tarn_ci_packages=("clang|clang-14" "clang-format|clang-format-14" "libclang-rt-14-dev|libclang-rt-dev" "libomp-14-dev|libomp-dev")
 
-tarn_is_installed() {
-  dpkg-query --show --showformat='${db:Status-Status}\n' "$1" 2>/dev/null | grep --quiet --line-regexp installed
-}
-
 # tarn_require_packages USE_SUDO PACKAGE...: prints what is missing and installs it: as root, or with USE_SUDO = 1
 # through sudo. Otherwise it prints the command for the user and returns 1.
 tarn_require_packages() {
@@ -32,12 +28,14 @@ tarn_require_packages() {
     return 0
   fi
   local -a missing=()
+  local -A installed=()
+  while read -r name; do installed[$name]=1; done < <(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p')
   for word in "$@"; do
     found=0
     local -a names
     IFS='|' read -r -a names <<<"$word"
     for name in "${names[@]}"; do
-      if tarn_is_installed "$name"; then
+      if [[ -n "${installed[$name]:-}" ]]; then
         found=1
         break
       fi

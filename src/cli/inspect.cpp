@@ -26,40 +26,60 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void inspect_safetensors(const fs::path& path) {
-  const TensorFile file = read_safetensors(path);
-  for (const auto& [name, tensor] : file.tensors)
-    fmt::print("  {:<24} {:<5} [{}]\n", name, name_of(tensor.dtype), fmt::join(tensor.shape, ", "));
-  for (const auto& [key, value] : file.metadata) {
-    fmt::print("  {:<24} {}\n", key, value.size() > 80 ? value.substr(0, 77) + "..." : value);
-  }
+// Text of the lines of one file, complete before any is printed: a file that turns out broken shows nothing.
+std::string shape_text(const std::string& name, ElementType dtype, const std::vector<std::int64_t>& shape) {
+  return fmt::format("  {:<24} {:<5} [{}]\n", name, name_of(dtype), fmt::join(shape, ", "));
 }
 
-void inspect_draws(const fs::path& path) {
+std::string inspect_safetensors(const fs::path& path) {
+  const TensorFile file = read_safetensors(path);
+  std::string text;
+  for (const auto& [name, tensor] : file.tensors) text += shape_text(name, tensor.dtype, tensor.shape);
+  for (const auto& [key, value] : file.metadata) {
+    text += fmt::format("  {:<24} {}\n", key, value.size() > 80 ? value.substr(0, 77) + "..." : value);
+  }
+  return text;
+}
+
+std::string inspect_arrays(const fs::path& path) {
+  std::string text;
+  for (const auto& [name, array] : read_npz(path)) text += shape_text(name, array.dtype, array.shape);
+  return text;
+}
+
+std::string inspect_array(const fs::path& path) {
+  const NpyArray array = read_npy(path);
+  return fmt::format("  {} [{}]\n", name_of(array.dtype), fmt::join(array.shape, ", "));
+}
+
+std::string inspect_draws(const fs::path& path) {
   const DrawReader reader(path);
-  fmt::print("  {} chains, {} draws, D = {}\n", reader.n_chains(), reader.n_draws(), reader.n_dims());
+  std::string text =
+      fmt::format("  {} chains, {} draws, D = {}\n", reader.n_chains(), reader.n_draws(), reader.n_dims());
   const auto bad = reader.first_bad_step();
   std::int64_t lost = 0;
   for (const auto step : bad) lost += step >= 0;
-  fmt::print("  {} chains quarantined\n", lost);
+  text += fmt::format("  {} chains quarantined\n", lost);
   const auto columns = column_moments(reader.draw(-1));
   for (std::size_t d = 0; d < columns.size() && d < 8; ++d) {
-    fmt::print("  last draw, x_{}: mean {:.5g}, variance {:.5g}, excess kurtosis {:.4g}\n", d, columns[d].mean,
-               columns[d].variance, columns[d].excess_kurtosis);
+    text += fmt::format("  last draw, x_{}: mean {:.5g}, variance {:.5g}, excess kurtosis {:.4g}\n", d, columns[d].mean,
+                        columns[d].variance, columns[d].excess_kurtosis);
   }
+  return text;
 }
 
-void inspect_run(const fs::path& path) {
+std::string inspect_run(const fs::path& path) {
   const RunFolder folder = RunFolder::open(path);
   const Config config = load_config(folder.config().string());
-  fmt::print("  {} {} neurons, {}, on {}\n", config.model.kind, config.model.neurons, config.model.nonlinearity,
-             config.data.kind);
-  fmt::print("  {} noise levels kept, {}\n", folder.level_files().size(),
-             fs::exists(folder.done()) ? "finished" : "not finished");
+  std::string text = fmt::format("  {} {} neurons, {}, on {}\n", config.model.kind, config.model.neurons,
+                                 config.model.nonlinearity, config.data.kind);
+  text += fmt::format("  {} noise levels kept, {}\n", folder.level_files().size(),
+                      fs::exists(folder.done()) ? "finished" : "not finished");
   for (const fs::path& file :
        {folder.config(), folder.metrics(), folder.weights(), folder.samples_file(), folder.report()}) {
-    if (fs::exists(file)) fmt::print("  {}\n", file.string());
+    if (fs::exists(file)) text += fmt::format("  {}\n", file.string());
   }
+  return text;
 }
 
 }  // namespace
@@ -72,23 +92,22 @@ void add_inspect(CLI::App& app, Action& action) {
     action = [path] {
       const fs::path p(*path);
       if (!fs::exists(p)) fail("{}: no such file or folder", *path);
-      fmt::print("{}\n", *path);
       const std::string extension = p.extension().string();
+      std::string text;
       if (fs::is_directory(p)) {
-        inspect_run(p);
+        text = inspect_run(p);
       } else if (extension == ".safetensors") {
-        inspect_safetensors(p);
+        text = inspect_safetensors(p);
       } else if (extension == ".npz") {
-        for (const auto& [name, array] : read_npz(p))
-          fmt::print("  {:<24} {:<5} [{}]\n", name, name_of(array.dtype), fmt::join(array.shape, ", "));
+        text = inspect_arrays(p);
       } else if (extension == ".npy") {
-        const NpyArray array = read_npy(p);
-        fmt::print("  {} [{}]\n", name_of(array.dtype), fmt::join(array.shape, ", "));
+        text = inspect_array(p);
       } else if (extension == ".nc") {
-        inspect_draws(p);
+        text = inspect_draws(p);
       } else {
         fail_usage("{}: inspect knows run folders, .safetensors, .npz, .npy and .nc", *path);
       }
+      fmt::print("{}\n{}", *path, text);
       return 0;
     };
   });

@@ -23,6 +23,9 @@ int main(int argc, char** argv) {
                     tarn::cli::add_weights, tarn::cli::add_merge, tarn::cli::add_devices, tarn::cli::add_check}) {
     add(app, action);
   }
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return fmt::format("tarn: {}; tarn --help says more\n", error.what());
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

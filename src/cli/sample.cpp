@@ -110,7 +110,10 @@ void add_sample(CLI::App& app, Action& action) {
       if (!fs::exists(source)) fail("{}: no such run folder or weights file", a->source);
       const StoredRun run =
           fs::is_directory(source) ? load_run(source, overrides) : from_weights(source, a->nonlinearity, overrides);
-      const ChainRange range = a->range.empty() ? ChainRange{} : parse_range(a->range);
+      // All that can be refused before there is a folder to show for it.
+      const ChainRange range =
+          range_within(a->range.empty() ? ChainRange{} : parse_range(a->range), run.config.sampling.chains);
+      const auto backend = make_backend(run.config.run.device, a->threads);
       fs::path out(a->out);
       if (a->out.empty()) {
         const fs::path parent = fs::is_directory(source) ? source : source.parent_path();
@@ -120,7 +123,6 @@ void add_sample(CLI::App& app, Action& action) {
         fail("{}: exists and is not empty; draws are never mixed with older ones, give another --out", a->out);
       }
       fs::create_directories(out);
-      const auto backend = make_backend(run.config.run.device, a->threads);
       write_file_atomically(out / "config.toml", to_toml(run.config, {"resolved by tarn sample"}));
       const SamplingOutcome outcome = sampling_stage(run.config, run.data, run.levels, *backend, out, range);
       info("draws are in {}", (fs::exists(out / "samples.nc") ? out / "samples.nc" : out / "samples").string());

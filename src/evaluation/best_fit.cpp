@@ -153,17 +153,15 @@ class RateFitter {
       : phi_(phi), p_(problem), D_(problem.x.cols()), n_parameters_(2 * D_ * D_ + D_) {}
 
   RateFit run(RateFit fit) {
-    solve_M(fit);
-    fit.error = weighted_error(p_, fit.drift(p_.x.view()));
+    complete(fit);
     double damping = 1e-3;
-    for (int iteration = 0, stalled = 0; iteration < 300 && stalled < 5; ++iteration) {
+    for (int iteration = 0, stalled = 0; iteration < 150 && stalled < 5; ++iteration) {
       normal_equations(fit);
       bool improved = false;
       for (int attempt = 0; attempt < 12 && !improved; ++attempt) {
         RateFit trial = fit;
         if (step(damping, trial)) {
-          solve_M(trial);
-          trial.error = weighted_error(p_, trial.drift(p_.x.view()));
+          complete(trial);
           improved = trial.error < fit.error;
         }
         if (improved) {
@@ -180,70 +178,78 @@ class RateFitter {
   }
 
  private:
-  // The best M for these W and b: weighted least squares, with the smallest M where units coincide.
-  void solve_M(RateFit& fit) const {
+  // Sets the best M for these W and b by weighted least squares (the smallest where units coincide), and the error.
+  void complete(RateFit& fit) {
+    const std::int64_t n = p_.x.rows();
     Matrix<double> G(D_, D_), R(D_, D_);
-    std::vector<double> v(static_cast<std::size_t>(D_));
-    for (std::int64_t i = 0; i < p_.x.rows(); ++i) {
-      const double w = p_.weights[static_cast<std::size_t>(i)];
-      for (std::int64_t k = 0; k < D_; ++k) v[k] = activate_double(phi_, preactivation(fit, i, k)) - p_.x(i, k);
+    double *g = G.data(), *r = R.data();
+    const double *x = p_.x.data(), *s = p_.score.data(), *weights = p_.weights.data();
+    values_.resize(static_cast<std::size_t>(n * D_));
+    double* v = values_.data();
+    for (std::int64_t i = 0; i < n; ++i, x += D_, s += D_, v += D_) {
+      for (std::int64_t k = 0; k < D_; ++k) v[k] = activate_double(phi_, preactivation(fit, x, k)) - x[k];
       for (std::int64_t k = 0; k < D_; ++k) {
+        const double wv = weights[i] * v[k];
         for (std::int64_t j = 0; j < D_; ++j) {
-          G(k, j) += w * v[k] * v[j];
-          R(k, j) += w * v[k] * p_.score(i, j);
+          g[k * D_ + j] += wv * v[j];
+          r[k * D_ + j] += wv * s[j];
         }
       }
     }
     std::vector<lapack_int> pivots(static_cast<std::size_t>(D_), 0);
     lapack_int rank = 0;
     const auto d = static_cast<lapack_int>(D_);
-    if (LAPACKE_dgelsy(LAPACK_ROW_MAJOR, d, d, d, G.data(), d, R.data(), d, pivots.data(), 1e-12, &rank) == 0)
-      fit.M = R;
+    if (LAPACKE_dgelsy(LAPACK_ROW_MAJOR, d, d, d, g, d, r, d, pivots.data(), 1e-12, &rank) == 0) fit.M = R;
+    const double* M = fit.M.data();
+    fit.error = 0.0;
+    v = values_.data();
+    s = p_.score.data();
+    for (std::int64_t i = 0; i < n; ++i, s += D_, v += D_) {
+      for (std::int64_t j = 0; j < D_; ++j) {
+        double e = -s[j];
+        for (std::int64_t k = 0; k < D_; ++k) e += v[k] * M[k * D_ + j];
+        fit.error += weights[i] * e * e;
+      }
+    }
   }
 
-  double preactivation(const RateFit& fit, std::int64_t i, std::int64_t k) const {
-    double u = fit.b[static_cast<std::size_t>(k)];
-    for (std::int64_t l = 0; l < D_; ++l) u += fit.W(k, l) * p_.x(i, l);
+  double preactivation(const RateFit& fit, const double* x, std::int64_t k) const {
+    const double* w = fit.W.data() + k * D_;
+    double u = fit.b.data()[k];
+    for (std::int64_t l = 0; l < D_; ++l) u += w[l] * x[l];
     return u;
   }
 
   // H = J^T J and g = J^T r; parameters in the order W, b, M.
   void normal_equations(const RateFit& fit) {
-    const std::int64_t P = n_parameters_, n = p_.x.rows();
+    const std::int64_t P = n_parameters_, n = p_.x.rows(), D = D_;
     H_ = Matrix<double>(P, P);
     g_.assign(static_cast<std::size_t>(P), 0.0);
-    constexpr std::int64_t tile = 256;
-    Matrix<double> J(tile * D_, P);
-    std::vector<double> r(static_cast<std::size_t>(tile * D_)), a(static_cast<std::size_t>(D_)), da(a);
-    for (std::int64_t begin = 0; begin < n; begin += tile) {
-      const std::int64_t rows = std::min(tile, n - begin);
-      std::fill(J.data(), J.data() + J.size(), 0.0);
-      for (std::int64_t i = begin; i < begin + rows; ++i) {
-        const double root = std::sqrt(p_.weights[static_cast<std::size_t>(i)]);
-        for (std::int64_t k = 0; k < D_; ++k) {
-          const double u = preactivation(fit, i, k);
-          a[k] = activate_double(phi_, u);
-          da[k] = activate_derivative_double(phi_, u, a[k]);
-        }
-        for (std::int64_t j = 0; j < D_; ++j) {
-          double* row = J.row((i - begin) * D_ + j);
-          double drift = 0.0;
-          for (std::int64_t k = 0; k < D_; ++k) {
-            const double v = a[k] - p_.x(i, k), slope = root * da[k] * fit.M(k, j);
-            drift += v * fit.M(k, j);
-            for (std::int64_t l = 0; l < D_; ++l) row[k * D_ + l] = slope * p_.x(i, l);
-            row[D_ * D_ + k] = slope;
-            row[D_ * D_ + D_ + k * D_ + j] = root * v;
-          }
-          r[(i - begin) * D_ + j] = root * (drift - p_.score(i, j));
-        }
+    std::vector<double> rows(static_cast<std::size_t>(D * P)), scratch(static_cast<std::size_t>(2 * D));
+    double *H = H_.data(), *g = g_.data(), *J = rows.data(), *a = scratch.data(), *slope = a + D;
+    const double *x = p_.x.data(), *s = p_.score.data(), *weights = p_.weights.data(), *M = fit.M.data();
+    for (std::int64_t i = 0; i < n; ++i, x += D, s += D) {
+      const double weight = weights[i];
+      for (std::int64_t k = 0; k < D; ++k) {
+        const double u = preactivation(fit, x, k);
+        a[k] = activate_double(phi_, u);
+        slope[k] = activate_derivative_double(phi_, u, a[k]);
       }
-      // plain loops: the same bits for any number of threads
-      for (std::int64_t i = 0; i < rows * D_; ++i) {
-        const double* row = J.row(i);
-        for (std::int64_t s = 0; s < P; ++s) {
-          g_[s] += row[s] * r[i];
-          for (std::int64_t t = 0; t <= s; ++t) H_(s, t) += row[s] * row[t];
+      // one row of J an output; plain loops: the same bits for any number of threads
+      for (std::int64_t j = 0; j < D; ++j) {
+        double* row = J + j * P;
+        double residual = -s[j];
+        for (std::int64_t k = 0; k < D; ++k) {
+          const double v = a[k] - x[k], by_u = slope[k] * M[k * D + j];
+          residual += v * M[k * D + j];
+          for (std::int64_t l = 0; l < D; ++l) row[k * D + l] = by_u * x[l];
+          row[D * D + k] = by_u;
+          row[D * D + D + k * D + j] = v;  // the other outputs' columns stay zero
+        }
+        for (std::int64_t p = 0; p < P; ++p) {
+          const double scaled = weight * row[p];
+          g[p] += scaled * residual;
+          for (std::int64_t q = 0; q <= p; ++q) H[p * P + q] += scaled * row[q];
         }
       }
     }
@@ -273,7 +279,7 @@ class RateFitter {
   const FitProblem& p_;
   std::int64_t D_, n_parameters_;
   Matrix<double> H_;
-  std::vector<double> g_;
+  std::vector<double> g_, values_;
 };
 
 }  // namespace

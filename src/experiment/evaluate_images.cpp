@@ -83,6 +83,9 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   run.first_step =
       static_cast<std::uint64_t>(n_steps(in.sampling.stages)) + in.sampling.stages.size();  // noise not yet used
   run.n_chains = n;
+  run.inputs = in.sampling.inputs.view().slice(0, in.sampling.inputs.empty() ? 0 : n);
+  const Matrix<float>& clamp = in.sampling.clamp;
+  run.clamp = clamp.rows() > 1 ? clamp.view().slice(0, n) : clamp.view();
   run.initial.kind = InitialKind::file;
   run.initial.rows = start.view();
   run.denoise = final_denoise(in.config.sampling);

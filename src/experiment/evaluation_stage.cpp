@@ -4,6 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/core/version.hpp"
@@ -108,8 +109,7 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   return outcome;
 }
 
-Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, const std::string& resolved_config,
-                   double seconds) {
+Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, const std::string& resolved_config) {
   const ModelConfig& m = in.config.model;
   const SamplingResult& s = in.sampling.result;
   Report report;
@@ -117,12 +117,11 @@ Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, 
   report.summary = fmt::format("{} with {} {} neurons on {}.", m.kind,
                                in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons(),
                                m.nonlinearity, in.data.description);
+  // No times here: they are in log.txt and timing.jsonl, so that equal runs give equal reports.
   report.facts = {
-      {"time", duration(seconds), ""},
       {"training", fmt::format("{} steps", si(static_cast<double>(in.training.n_steps))),
-       fmt::format("{}, {} steps/s", duration(in.training.seconds),
-                   si(static_cast<double>(in.training.n_steps) / in.training.seconds))},
-      {"sampling", fmt::format("{} chain-steps/s", si(s.chain_steps / s.seconds)),
+       fmt::format("{} noise levels", in.training.levels.size())},
+      {"sampling", fmt::format("{} chain-steps", si(s.chain_steps)),
        fmt::format("{} chains, {} steps each", in.sampling.last_draw.rows(), n_steps(in.sampling.stages))},
       {"quarantined", fmt::format("{}", s.n_quarantined), fmt::format("of {} chains", in.sampling.last_draw.rows())}};
   report.warnings = outcome.warnings;
@@ -145,7 +144,7 @@ Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, 
                              .figures = {},
                              .preformatted = resolved_config,
                              .folded = true});
-  report.footer = fmt::format("tarn {}, {}", version(), in.backend.description());
+  report.footer = fmt::format("tarn {}, {}, {}", version(), in.backend.name(), name_of(current_isa()));
   return report;
 }
 

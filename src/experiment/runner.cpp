@@ -48,7 +48,7 @@ RunOutcome run_experiment(Config config, const RunOptions& options) {
   const EvaluationInput input{config, data, training, sampling, *backend, folder};
   const EvaluationOutcome evaluation = evaluation_stage(input);
   const double total = seconds_since(start);
-  write_report(folder.report(), make_report(input, evaluation, resolved, total));
+  write_report(folder.report(), make_report(input, evaluation, resolved));
   timing.write(fmt::format(
       R"({{"prepare_s":{:.3f},"training_s":{:.3f},"training_steps":{},"sampling_s":{:.3f},"chain_steps":{:.0f},"total_s":{:.3f},"threads":{}}})",
       prepared, training.seconds, training.n_steps, sampling.result.seconds, sampling.result.chain_steps, total,

@@ -44,14 +44,24 @@ struct Inputs {
   std::int64_t n_pieces = 1;
 };
 
-Inputs read_inputs(const std::string& path, std::int64_t n_inputs, std::int64_t n_chains, const ChainRange& range) {
+Inputs read_inputs(const std::string& path, const PreparedData& data, std::int64_t n_inputs, std::int64_t n_chains,
+                   const ChainRange& range) {
   Inputs inputs;
   if (n_inputs == 0) {
     if (!path.empty()) fail_usage("sampling.condition: the network takes no inputs (U = 0)");
     return inputs;
   }
-  if (path.empty())
-    fail_usage("sampling.condition: the network takes {} inputs a chain; give a .npy [chains, {}]", n_inputs, n_inputs);
+  if (path.empty()) {
+    if (data.rows.empty()) {
+      fail_usage("sampling.condition: the network takes {} inputs a chain; give a .npy [{}, {}]", n_inputs, n_chains,
+                 n_inputs);
+    }
+    inputs.values = Matrix<float>(range.end - range.begin, n_inputs);
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      std::copy_n(data.rows.row(i % data.rows.rows()) + data.n_outputs, n_inputs, inputs.values.row(i - range.begin));
+    }
+    return inputs;
+  }
   const NpyArray array = read_npy(path);
   const auto& shape = array.shape;
   const bool series = shape.size() == 3;
@@ -178,14 +188,19 @@ std::vector<std::int64_t> parse_neurons(const std::string& text, std::int64_t N,
   return neurons;
 }
 
+ChainRange range_within(const ChainRange& asked, std::int64_t n_chains) {
+  const ChainRange range{asked.begin, asked.end < 0 ? n_chains : asked.end};
+  if (range.begin < 0 || range.begin >= range.end || range.end > n_chains) {
+    fail_usage("chain range {}:{} must lie within 0:{}", range.begin, range.end, n_chains);
+  }
+  return range;
+}
+
 SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
                                const std::vector<SamplingNetwork>& levels, Backend& backend,
                                const std::filesystem::path& folder, const ChainRange& asked) {
   const SamplingConfig& s = config.sampling;
-  const ChainRange range{asked.begin, asked.end < 0 ? s.chains : asked.end};
-  if (range.begin < 0 || range.begin >= range.end || range.end > s.chains) {
-    fail_usage("chain range {}:{} must lie within 0:{}", range.begin, range.end, s.chains);
-  }
+  const ChainRange range = range_within(asked, s.chains);
   require(!levels.empty(), "sampling: no trained network");
   const std::int64_t D = levels.back().n_outputs, N = levels.back().n_neurons();
   const Matrix<float> J = irreversible_matrix(s.irreversible, D, config.run.seed);
@@ -196,7 +211,7 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
 
   SamplingOutcome outcome;
   outcome.stages = make_stages(s, data, levels, prepared);
-  const Inputs inputs = read_inputs(s.condition, levels.back().n_inputs, s.chains, range);
+  const Inputs inputs = read_inputs(s.condition, data, levels.back().n_inputs, s.chains, range);
   const Matrix<float> clamp = read_clamp(s.clamp, D, s.chains, range);
   Matrix<float> P, initial_rows;
 
@@ -275,6 +290,11 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   });
   segments.finish({outcome.result.first_bad_step, {}});
   outcome.last_draw = UnscalingSink::in_file_units(data, outcome.result.last_draw);
+  if (!inputs.values.empty()) {
+    outcome.inputs = Matrix<float>(run.n_chains, inputs.values.cols());
+    std::copy_n(inputs.values.row((inputs.n_pieces - 1) * run.n_chains), outcome.inputs.size(), outcome.inputs.data());
+  }
+  outcome.clamp = clamp;
   info("sampling: done in {}, {} chain-steps/s", duration(outcome.result.seconds),
        si(outcome.result.chain_steps / outcome.result.seconds));
   if (outcome.result.n_quarantined > 0) {

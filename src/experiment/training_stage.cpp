@@ -92,8 +92,10 @@ SamplingNetwork starting_network(const Config& config, const PreparedData& data)
 
 TrainingOutcome train_stage(const Config& config, const PreparedData& data, Backend& backend, const RunFolder& folder) {
   const TrainingPlan plan = training_plan(config, data);
-  const auto model =
-      make_trainable(backend, starting_network(config, data), optimizer_settings(config.training.optimizer));
+  // Given weights are plain W_out; fresh ones are the V of the first level, whatever its output scale.
+  const double output_scale = config.training.init.empty() ? 1.0 : level_of(plan, 0).output_scale;
+  const auto model = make_trainable(backend, starting_network(config, data),
+                                    optimizer_settings(config.training.optimizer), output_scale);
   const auto source = data.batches();
   JsonLines metrics(folder.metrics());
   TrainingOutcome outcome;

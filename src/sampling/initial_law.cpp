@@ -89,14 +89,20 @@ void draw_initial_state(const InitialLaw& law, const NetworkView& network, std::
 double initial_reach(const InitialLaw& law, const NetworkView& network) {
   const std::int64_t D = network.n_outputs, N = network.n_neurons;
   if (law.kind == InitialKind::data || law.kind == InitialKind::file) {
+    const std::int64_t width = law.space == InitialSpace::x ? D : N;
     double largest = 0.0;
-    for (std::int64_t i = 0; i < law.rows.rows; ++i) {
+    for (std::int64_t i = 0; i < law.rows.rows && width <= law.rows.cols; ++i) {
       double square = 0.0;
-      for (std::int64_t d = 0; d < std::min(D, law.rows.cols); ++d)
-        square += static_cast<double>(law.rows(i, d)) * law.rows(i, d);
-      largest = std::max(largest, square);
+      for (std::int64_t d = 0; d < D; ++d) {
+        double x = law.space == InitialSpace::x ? law.rows(i, d) : 0.0;
+        for (std::int64_t j = 0; law.space == InitialSpace::r && j < N; ++j) {
+          x += static_cast<double>(network.W_out[d * N + j]) * law.rows(i, j);
+        }
+        square += x * x;
+      }
+      if (std::isfinite(square)) largest = std::max(largest, square);  // a bad start must not lift the bound of all
     }
-    if (law.space == InitialSpace::x) return std::sqrt(largest);
+    return std::sqrt(largest);
   }
   // Mean and variance of one component as drawn, then of each output.
   const bool uniform = law.kind == InitialKind::uniform;

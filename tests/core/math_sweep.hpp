@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,13 @@ struct MathClaim {
   double largest_ulp;       ///< for results at least as large as the smallest normal float
   double largest_absolute;  ///< for smaller ones
   float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();  ///< domain
+
+  /// x, or the nearest end of the domain. NaN passes: every function takes it.
+  float within(float x) const { return x < low ? low : x > high ? high : x; }
 };
+inline void PrintTo(const MathClaim& claim, std::ostream* out) {
+  *out << math_function_names[static_cast<int>(claim.function)];
+}
 
 inline double reference_sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
 inline double reference_softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
@@ -105,12 +112,11 @@ inline SweepResult sweep(const MathClaim& claim, const IsaCases& cases, std::uin
   for (std::uint64_t bits = first; bits < last;) {
     std::int64_t n = 0;
     for (; n < tile && bits < last; ++n, bits += stride) {
-      x[static_cast<std::size_t>(n)] = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+      x[static_cast<std::size_t>(n)] = claim.within(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
     }
     std::fill(x.begin() + n, x.end(), 1.0f);
     cases.math_pack(claim.function, x.data(), y.data(), tile);
     for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
-      if (x[i] < claim.low || x[i] > claim.high) continue;
       result.add(x[i], y[i], claim.reference(static_cast<double>(x[i])));
     }
   }

@@ -63,7 +63,7 @@ TEST(RateFit, DoublePeakReluIsTheGlobalOptimum) {
 
 TEST(RateFit, TanhRepresentsTheDoublePeak) {
   // the control of the comparison: s = (tanh(x / v) - x) / v
-  const RateFit fit = fit_sampler_only_fr(Nonlinearity::tanh, double_peak_problem(), 1);
+  const RateFit fit = fit_sampler_only_fr(Nonlinearity::tanh, double_peak_problem(), 1, 8);
   const double v = 0.25 + test::published_sigma * test::published_sigma;
   EXPECT_LT(fit.error, 1e-8);
   EXPECT_NEAR(fit.W(0, 0), 1.0 / v, 1e-3);
@@ -74,7 +74,7 @@ TEST(RateFit, TanhRepresentsTheDoublePeak) {
 TEST(RateFit, ThreePeaksAreBeyondTanh) {
   const test::Peaks peaks({-2.0, 0.0, 2.5}, 0.4);
   const FitProblem p = fit_problem(Law1d::from_target(peaks, 0.03), score_of(peaks, 0.03));
-  EXPECT_GT(fit_sampler_only_fr(Nonlinearity::tanh, p, 1).error, 0.3);
+  EXPECT_GT(fit_sampler_only_fr(Nonlinearity::tanh, p, 1, 8).error, 0.3);
 }
 
 TEST(RateFit, TwoDimensionalMemberOfTheClass) {

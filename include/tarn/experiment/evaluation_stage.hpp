@@ -49,8 +49,7 @@ void evaluate_images(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Any other run: moments of draws beside those of the data.
 void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 
-/// report.html of a run.
-Report make_report(const EvaluationInput& input, const EvaluationOutcome& outcome, const std::string& resolved_config,
-                   double seconds);
+/// report.html of a run; the same for equal runs, so without wall-clock values.
+Report make_report(const EvaluationInput& input, const EvaluationOutcome& outcome, const std::string& resolved_config);
 
 }  // namespace tarn

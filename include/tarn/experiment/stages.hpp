@@ -54,9 +54,14 @@ struct ChainRange {
   std::int64_t end = -1;  ///< -1: to the last
 };
 
+/// The range with its end filled in. Throws `UsageError` where it does not lie within the run's chains.
+ChainRange range_within(const ChainRange& asked, std::int64_t n_chains);
+
 struct SamplingOutcome {
   SamplingResult result;    ///< last draw in scaled filter space
   Matrix<float> last_draw;  ///< `[n_chains, D]` filter space, shift and scale undone
+  Matrix<float> inputs;     ///< `[n_chains, U]` of the last step, or empty
+  Matrix<float> clamp;      ///< `[1 or n_chains, D]`, or empty
   std::vector<Stage> stages;
 };
 

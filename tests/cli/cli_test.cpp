@@ -1,0 +1,275 @@
+// The command line: exit codes, one-line errors, what goes to stdout and stderr, and that nothing old is written over.
+#include <sys/wait.h>
+
+#include <cmath>
+#include <cstdlib>
+
+#include "experiment/run_tools.hpp"
+#include "tarn/io/draws.hpp"
+#include "tarn/io/npy.hpp"
+
+namespace tarn {
+namespace {
+
+using test::files_below;
+using test::lines_of;
+using test::read_text;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+class Cli : public test::RunTest {
+ protected:
+  Cli() { test::write_text(folder / "tiny.toml", test::tiny_peak); }
+
+  /// Runs `tarn ARGUMENTS` in the scratch folder, through the shell.
+  Outcome tarn(const std::string& arguments) const {
+    const std::string command =
+        "cd '" + folder.string() + "' && '" TARN_PROGRAM "' " + arguments + " >.out 2>.err </dev/null";
+    const int status = std::system(command.c_str());
+    Outcome outcome;
+    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    outcome.out = read_text(folder / ".out");
+    outcome.err = read_text(folder / ".err");
+    fs::remove(folder / ".out");
+    fs::remove(folder / ".err");
+    return outcome;
+  }
+  void expect_fine(const std::string& arguments) const {
+    const Outcome outcome = tarn(arguments);
+    EXPECT_EQ(outcome.code, 0) << arguments << "\n" << outcome.err;
+  }
+  /// One line on stderr that holds `text`, nothing on stdout.
+  void expect_refused(const std::string& arguments, int code, const std::string& text) const {
+    const Outcome outcome = tarn(arguments);
+    EXPECT_EQ(outcome.code, code) << arguments;
+    EXPECT_EQ(outcome.out, "") << arguments;
+    const auto lines = lines_of(outcome.err);
+    ASSERT_EQ(lines.size(), 1u) << arguments << "\n" << outcome.err;
+    EXPECT_THAT(lines[0], HasSubstr(text)) << arguments;
+    EXPECT_TRUE(lines[0].starts_with("tarn: ")) << lines[0];
+  }
+  /// Runs the tiny experiment; its folder, from the scratch folder.
+  std::string run_tiny(const std::string& more = "") const {
+    const std::string out = "runs" + std::to_string(n_runs_++);
+    expect_fine("-q run tiny.toml --threads 1 --out " + out + " " + more);
+    for (const auto& entry : fs::directory_iterator(folder / out)) {
+      if (entry.is_directory()) return out + "/" + entry.path().filename().string();
+    }
+    ADD_FAILURE() << "no run folder";
+    return "";
+  }
+  mutable int n_runs_ = 0;
+};
+
+TEST_F(Cli, SaysWhatItIs) {
+  const Outcome version = tarn("--version");
+  EXPECT_EQ(version.code, 0);
+  EXPECT_THAT(version.out, testing::StartsWith("tarn "));
+  const Outcome help = tarn("--help");
+  EXPECT_EQ(help.code, 0);
+  for (const char* command : {"run", "sample", "score", "inspect", "import", "export", "merge", "devices", "check"}) {
+    EXPECT_THAT(help.out, HasSubstr(command));
+  }
+  const Outcome devices = tarn("devices");
+  EXPECT_EQ(devices.code, 0);
+  EXPECT_THAT(devices.out, testing::StartsWith("cpu "));
+  EXPECT_EQ(devices.err, "");
+}
+
+TEST_F(Cli, WrongUsageExitsWithTwo) {
+  for (const char* arguments : {"", "fly", "run", "run tiny.toml --fast", "sample", "score tiny.toml",
+                                "run tiny.toml --threads -1", "run tiny.toml --threads many", "inspect a b"}) {
+    expect_refused(arguments, 2, "");
+  }
+  test::write_text(folder / "bad.toml", test::tiny_peak + "epoch = 3\n");
+  expect_refused("check bad.toml", 2, "unknown key sampling.epoch; did you mean");
+  expect_refused("run bad.toml", 2, "bad.toml:");
+  expect_refused("run tiny.toml --set training.epoch=3", 2, "did you mean training.epochs?");
+  expect_refused("run tiny.toml --set training.epochs=-3", 2, "training.epochs");
+  expect_refused("run tiny.toml --device gpu", 2, "run.device");
+  expect_refused("run tiny.toml --seeds 0", 2, "--seeds");
+  expect_refused("run tiny.toml --set data.inputs=1", 2, "data.inputs");
+  expect_refused(
+      "run tiny.toml --set model.kind=\\\"sampler_only_fr\\\" --set "
+      "training.quality.output_scaling=\\\"inverse_sigma\\\"",
+      2, "output_scaling");
+  expect_refused("check", 2, "give a config file");
+  test::write_text(folder / "broken.toml", "[data\nkind=");
+  expect_refused("check broken.toml", 2, "broken.toml:1");
+  EXPECT_FALSE(fs::exists(folder / "runs")) << "a refused run leaves nothing behind";
+}
+
+TEST_F(Cli, FailuresExitWithOneOrTwoAndOneLine) {
+  for (const char* arguments : {"run nothing.toml", "check nothing.toml"}) {
+    const Outcome outcome = tarn(arguments);
+    EXPECT_NE(outcome.code, 0);
+    EXPECT_THAT(outcome.err, HasSubstr("nothing.toml"));
+    EXPECT_EQ(lines_of(outcome.err).size(), 1u);
+  }
+  expect_refused("run tiny.toml --device cuda", 1, "no CUDA backend");
+  expect_refused("sample nothing --chains 3", 1, "nothing");
+  expect_refused("inspect nothing.npy", 1, "nothing.npy");
+  expect_refused("score nothing.safetensors --at p.npy --out s.npy", 1, "nothing.safetensors");
+  expect_refused("merge nothing --out m.nc", 1, "nothing");
+  test::write_text(folder / "torn.safetensors", "0123456789");
+  expect_refused("inspect torn.safetensors", 1, "torn.safetensors");
+  expect_refused("import torn.safetensors --out m.safetensors", 1, "torn.safetensors");
+  expect_refused("run tiny.toml --out tiny.toml", 1, "tiny.toml");
+  test::write_text(folder / "set.toml", "[data]\nkind = \"npy\"\n");
+  expect_refused("run set.toml", 2, "data.path");
+  EXPECT_FALSE(fs::exists(folder / "runs"));
+  EXPECT_FALSE(fs::exists(folder / "m.safetensors"));
+}
+
+TEST_F(Cli, CheckAndDryRunOnlyLook) {
+  const Outcome check = tarn("check tiny.toml --set run.seed=4");
+  EXPECT_EQ(check.code, 0);
+  EXPECT_THAT(check.out, MatchesRegex("tiny.toml: fine \\([0-9]+ keys given\\)\n"));
+  const Outcome doc = tarn("check --doc");
+  EXPECT_EQ(doc.out, read_text(fs::path(TARN_TEST_DATA) / ".." / ".." / "docs" / "config.md"))
+      << "docs/config.md is tarn check --doc";
+  const Outcome plan = tarn("run tiny.toml --dry-run");
+  EXPECT_EQ(plan.code, 0);
+  EXPECT_THAT(plan.out, HasSubstr("training: 300 steps"));
+  EXPECT_EQ(files_below(folder).size(), 1u) << "nothing but tiny.toml";
+}
+
+TEST_F(Cli, ARunNeverWritesOverAnother) {
+  expect_fine("-q run tiny.toml");
+  const auto before = files_below(folder / "runs");
+  ASSERT_FALSE(before.empty());
+  const Outcome again = tarn("run tiny.toml");
+  EXPECT_EQ(again.code, 0);
+  EXPECT_EQ(again.out, "") << "the log is on stderr";
+  EXPECT_THAT(again.err, HasSubstr("the report is"));
+  const auto after = files_below(folder / "runs");
+  EXPECT_EQ(after.size(), 2 * before.size());
+  for (const auto& [name, bytes] : before) EXPECT_TRUE(after.at(name) == bytes) << name;
+  const Outcome quiet = tarn("-q run tiny.toml");
+  EXPECT_EQ(quiet.out, "");
+  EXPECT_EQ(quiet.err, "");
+}
+
+TEST_F(Cli, TheStoredConfigRunsAgain) {
+  const std::string run = run_tiny();
+  fs::copy_file(folder / run / "config.toml", folder / "again.toml");
+  expect_fine("-q run again.toml --threads 2 --out again");
+  for (const auto& entry : fs::directory_iterator(folder / "again"))
+    test::expect_same_files(folder / run, entry.path(),
+                            {"config.toml", "report.html"});  // "recommended" became "given"
+}
+
+TEST_F(Cli, PartsOfASampleMergeToTheWhole) {
+  const std::string run = run_tiny();
+  expect_fine("-q sample " + run + " --out whole");
+  EXPECT_TRUE(read_text(folder / "whole" / "samples.nc") == read_text(folder / run / "samples.nc"))
+      << "sampling once more is the run's own sampling";
+  expect_fine("-q sample " + run + " --chain-range 0:50 --out a --threads 1");
+  expect_fine("-q sample " + run + " --chain-range 50:100 --out b --threads 2");
+  EXPECT_FALSE(fs::exists(folder / "a" / "samples.nc"));
+  expect_refused("merge a --out part.nc", 1, "chain");
+  expect_fine("-q merge b a --out merged.nc");
+  EXPECT_TRUE(read_text(folder / "merged.nc") == read_text(folder / "whole" / "samples.nc"));
+  expect_refused("merge a b --out merged.nc", 1, "exists");
+  expect_refused("merge a a b --out twice.nc", 1, "chain");
+
+  for (const char* range :
+       {"nonsense", "5", "5:5", "7:3", "-1:5", "0:101", "0:5x", ":5", "5:", "0:99999999999999999999"}) {
+    expect_refused("sample " + run + " --out c --chain-range=" + range, 2, "chain");
+  }
+  EXPECT_FALSE(fs::exists(folder / "c")) << "refused before a folder is made";
+  expect_refused("sample " + run + " --out a", 1, "not empty");
+  expect_refused("sample " + run + " --out c --device cuda:1", 1, "CUDA");
+  expect_refused("sample " + run + " --out c --record spikes", 2, "spikes not in {reservoir}");
+}
+
+TEST_F(Cli, SampleTakesItsOptions) {
+  const std::string run = run_tiny("--set sampling.schedule=\\\"annealed\\\"");
+  expect_fine("-q sample " + run + " --chains 30 --steps 40 --dt 0.002 --thin 10 --burn-in 5 --seed 9 --out draws");
+  const DrawReader draws(folder / "draws" / "samples.nc");
+  EXPECT_EQ(draws.n_chains(), 30);
+  EXPECT_EQ(draws.steps(), (std::vector<std::int64_t>{15, 25, 35, 45}));
+  EXPECT_NEAR(draws.times()[3], 0.09, 1e-6);
+  const Config config = load_config((folder / "draws" / "config.toml").string());
+  EXPECT_EQ(config.sampling.schedule, "last_level");
+  EXPECT_EQ(config.run.seed, 9u);
+  // activity, and weights alone
+  expect_fine("-q sample " + run + " --steps 10 --record reservoir --record-neurons random:4 --out activity");
+  expect_fine("-q sample " + run + "/weights.safetensors --chains 7 --steps 10 --dt 0.01 --out alone");
+  EXPECT_EQ(DrawReader(folder / "alone" / "samples.nc").n_chains(), 7);
+  // a name of its own where none is given
+  expect_fine("-q sample " + run);
+  expect_fine("-q sample " + run);
+  EXPECT_TRUE(fs::exists(folder / run / "samples-tiny-1" / "samples.nc"));
+  EXPECT_TRUE(fs::exists(folder / run / "samples-tiny-2" / "samples.nc"));
+  Matrix<float> u(100, 1);
+  write_npy(folder / "u.npy", u.view());
+  expect_refused("sample " + run + " --condition u.npy --out d", 2, "takes no inputs");
+}
+
+TEST_F(Cli, ScoreExportAndImportAgree) {
+  const std::string run = run_tiny();
+  Matrix<float> points(41, 1);
+  for (std::int64_t i = 0; i < 41; ++i) points(i, 0) = 0.1f * static_cast<float>(i) - 2.0f;
+  write_npy(folder / "points.npy", points.view());
+  expect_fine("score " + run + " --at points.npy --out from_run.npy");
+  expect_fine("-q export " + run + " --out weights.npz");
+  expect_refused("export " + run + " --out weights.npz", 1, "exists");
+  expect_fine("-q import weights.npz --nonlinearity relu --out weights.safetensors");
+  expect_refused("import weights.npz --out other.safetensors", 2, "nonlinearity");
+  expect_refused("import weights.npz --nonlinearity rlu --out other.safetensors", 2, "relu");
+  expect_fine("score weights.npz --nonlinearity relu --at points.npy --out from_npz.npy");
+  expect_fine("score weights.safetensors --at points.npy --out from_safetensors.npy");
+  expect_fine("score " + run + " --level 2 --at points.npy --out last.npy");
+  expect_fine("score " + run + " --level 0 --at points.npy --out first.npy");
+  const std::string score = read_text(folder / "from_run.npy");
+  for (const char* same : {"from_npz.npy", "from_safetensors.npy", "last.npy"})
+    EXPECT_TRUE(read_text(folder / same) == score) << same;
+  EXPECT_FALSE(read_text(folder / "first.npy") == score);
+  expect_refused("score " + run + " --level 3 --at points.npy --out no.npy", 2, "levels 0 to 2");
+  Matrix<float> wide(3, 2);
+  write_npy(folder / "wide.npy", wide.view());
+  expect_refused("score " + run + " --at wide.npy --out no.npy", 1, "column");
+  EXPECT_FALSE(fs::exists(folder / "no.npy"));
+
+  // the score is that of the data's own units: it falls from positive to negative over each peak at +-1
+  const Matrix<float> s = read_npy_matrix(folder / "from_run.npy");
+  EXPECT_GT(s(0, 0), 0.0f);
+  EXPECT_LT(s(40, 0), 0.0f);
+}
+
+TEST_F(Cli, InspectLooksIntoEveryKindOfFile) {
+  const std::string run = run_tiny();
+  expect_fine("-q export " + run + " --out weights.npz");
+  Matrix<float> points(3, 2);
+  write_npy(folder / "points.npy", points.view());
+  const auto shows = [&](const std::string& file, const std::vector<std::string>& parts) {
+    const Outcome outcome = tarn("inspect " + file);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    for (const std::string& part : parts) EXPECT_THAT(outcome.out, HasSubstr(part));
+  };
+  shows(run, {"32 neurons", "3 noise levels kept, finished"});
+  shows(run + "/weights.safetensors", {"W_in", "[32, 1]", "nonlinearity", "relu"});
+  shows(run + "/samples.nc", {"100 chains, 3 draws, D = 1", "0 chains quarantined", "variance"});
+  shows("weights.npz", {"W_out", "[1, 32]"});
+  shows("points.npy", {"[3, 2]"});
+  expect_refused("inspect tiny.toml", 2, "inspect knows");
+  expect_refused("inspect runs0", 1, "not a run folder");
+}
+
+TEST_F(Cli, SeveralSeedsPrintATable) {
+  const Outcome outcome = tarn("run tiny.toml --seeds 2 --threads 1");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out + outcome.err, HasSubstr("| figure of merit | median |"));
+  EXPECT_TRUE(fs::exists(folder / "runs" / "tiny-seeds.md"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder / "runs"), fs::directory_iterator{}), 3);
+}
+
+}  // namespace
+}  // namespace tarn

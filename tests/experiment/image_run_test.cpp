@@ -1,0 +1,113 @@
+// Image runs: a set of blobs written here as IDX, through PCA, training, sampling, to grids; and the same with inputs.
+#include <netcdf.h>
+
+#include <cmath>
+
+#include "experiment/run_tools.hpp"
+#include "tarn/data/scaling.hpp"
+#include "tarn/io/draws.hpp"
+#include "tarn/io/npy.hpp"
+#include "tarn/io/png.hpp"
+
+namespace tarn {
+namespace {
+
+using test::RunTest;
+
+class ImageRun : public RunTest {
+ protected:
+  static constexpr int n_images = 300, side = 12;
+  ImageRun() {
+    // a blob at one of five places, of one of several widths, the same every time
+    std::string bytes;
+    const auto big_endian = [&](std::uint32_t value) {
+      for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift);
+    };
+    for (const int value : {2051, n_images, side, side}) big_endian(static_cast<std::uint32_t>(value));
+    places = Matrix<float>(n_images, 1);
+    for (int i = 0; i < n_images; ++i) {
+      const double centre = 2.0 + 2.0 * (i % 5), width = 1.0 + 0.1 * (i % 7);
+      places(i, 0) = static_cast<float>((centre - 6.0) / 4.0);
+      for (int r = 0; r < side; ++r) {
+        for (int c = 0; c < side; ++c) {
+          const double square = (r - centre) * (r - centre) + (c - 5.5) * (c - 5.5);
+          bytes += static_cast<char>(static_cast<int>(255.0 * std::exp(-0.5 * square / (width * width))));
+        }
+      }
+    }
+    test::write_text(folder / "blobs-idx3-ubyte", bytes);
+    write_npy(folder / "places.npy", places.view());
+  }
+  std::vector<std::string> settings() const { return {"data.path=\"" + (folder / "blobs-idx3-ubyte").string() + "\""}; }
+  const std::string text =
+      "[run]\nname = \"blobs\"\nseed = 3\n[data]\nkind = \"idx\"\nscaling = \"unit_norm\"\n"
+      "[filter]\nkind = \"pca\"\ncomponents = 6\n[model]\nneurons = 60\n"
+      "[training]\nepochs = 20\nbatch_size = 30\n[training.noise]\nlevels = 4\n"
+      "[sampling]\nchains = 40\n[evaluation]\ngrid = 3\nlast_level_steps = 25\nlast_level_chains = 15\n";
+  Matrix<float> places;
+};
+
+TEST_F(ImageRun, EndsWithGridsAndDecodedDraws) {
+  const Config config = parse_config(text, "blobs.toml", settings());
+  const RunOutcome outcome = run_experiment(config, {folder / "runs", 2});
+  const auto figures = outcome.folder / "figures";
+  for (const char* name : {"samples", "samples_after_last_level"}) {
+    const Image both = read_png(figures / (std::string(name) + ".png"));
+    const Image left = read_png(figures / (std::string(name) + "_only.png"));
+    EXPECT_EQ(both.rows, left.rows);
+    EXPECT_EQ(both.cols, 2 * left.cols + 12) << "samples and real images side by side";
+    EXPECT_GE(left.rows, 3 * side);
+    EXPECT_GT(*std::max_element(left.pixels.begin(), left.pixels.end()), 200);
+  }
+  std::map<std::string, double> metrics;
+  for (const Metric& m : outcome.metrics) metrics[m.name] = m.value;
+  for (const char* name : {"chains_beyond", "chains_beyond_after_last_level", "frechet_filter_space"}) {
+    ASSERT_TRUE(metrics.contains(name)) << name;
+    EXPECT_TRUE(std::isfinite(metrics[name])) << name;
+  }
+
+  // the images in samples.nc are the last draws, mapped back
+  const StoredRun stored = load_run(outcome.folder);
+  const DrawReader draws(outcome.folder / "samples.nc");
+  EXPECT_EQ(draws.n_chains(), 40);
+  EXPECT_EQ(draws.n_dims(), 6);
+  Matrix<float> x = draws.draw(-1);
+  apply_scaling(stored.data.scaling, x);
+  const Matrix<float> expected = stored.data.to_data_units(x);
+  ASSERT_EQ(expected.cols(), side * side);
+  int file = 0, group = 0, variable = 0, n_dims = 0, dims[4] = {};
+  ASSERT_EQ(nc_open((outcome.folder / "samples.nc").c_str(), NC_NOWRITE, &file), NC_NOERR);
+  ASSERT_EQ(nc_inq_ncid(file, "images", &group), NC_NOERR);
+  ASSERT_EQ(nc_inq_varid(group, "decoded", &variable), NC_NOERR);
+  ASSERT_EQ(nc_inq_varndims(group, variable, &n_dims), NC_NOERR);
+  ASSERT_EQ(n_dims, 3);
+  nc_inq_vardimid(group, variable, dims);
+  const std::size_t sizes[] = {40, side, side};
+  for (int d = 0; d < 3; ++d) {
+    std::size_t size = 0;
+    nc_inq_dimlen(group, dims[d], &size);
+    EXPECT_EQ(size, sizes[d]);
+  }
+  std::vector<float> decoded(40 * side * side);
+  ASSERT_EQ(nc_get_var_float(group, variable, decoded.data()), NC_NOERR);
+  nc_close(file);
+  for (std::int64_t i = 0; i < expected.size(); ++i) {
+    // shift and scale there and back: a few half ulp of values about 1
+    ASSERT_NEAR(decoded[static_cast<std::size_t>(i)], expected.data()[i], 1e-5);
+  }
+}
+
+// Inputs reach training, the chains, and the further steps at the last level.
+TEST_F(ImageRun, TakesInputs) {
+  auto overrides = settings();
+  overrides.push_back("data.condition=\"" + (folder / "places.npy").string() + "\"");
+  const Config config = parse_config(text, "blobs.toml", overrides);
+  const RunOutcome outcome = run_experiment(config, {folder / "runs", 2});
+  EXPECT_TRUE(std::filesystem::exists(outcome.folder / "figures" / "samples_after_last_level.png"));
+  const StoredRun stored = load_run(outcome.folder);
+  EXPECT_EQ(stored.data.n_inputs, 1);
+  EXPECT_EQ(stored.levels.back().W_in.cols(), 7);
+}
+
+}  // namespace
+}  // namespace tarn

@@ -1,0 +1,88 @@
+// Shared by the tests of whole runs: scratch folders, tiny configs, comparison of folders.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tarn/core/log.hpp"
+#include "tarn/experiment/runner.hpp"
+
+namespace tarn::test {
+
+namespace fs = std::filesystem;
+
+/// A folder of its own for each test, removed at the end; nothing but warnings on the terminal.
+class RunTest : public testing::Test {
+ protected:
+  RunTest() {
+    std::string pattern = (fs::temp_directory_path() / "tarn_run_XXXXXX").string();
+    folder = ::mkdtemp(pattern.data());
+    set_quiet(true);
+  }
+  ~RunTest() override {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+  }
+  fs::path folder;
+};
+
+inline std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file) << path;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline void write_text(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+inline std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    lines.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return lines;
+}
+
+/// Every file below `path`, by its name from there.
+inline std::map<std::string, std::string> files_below(const fs::path& path) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) files[fs::relative(entry.path(), path).string()] = read_text(entry.path());
+  }
+  return files;
+}
+
+/// Both folders hold the same files with the same bytes, but for those in `but` and the two that hold wall-clock values.
+inline void expect_same_files(const fs::path& a, const fs::path& b, std::set<std::string> but = {}) {
+  but.insert({"log.txt", "timing.jsonl"});
+  const auto left = files_below(a), right = files_below(b);
+  for (const auto& [name, bytes] : left) {
+    if (!right.contains(name)) {
+      ADD_FAILURE() << name << " is missing in " << b;
+    } else if (!but.contains(name)) {
+      EXPECT_TRUE(bytes == right.at(name)) << name << " differs";
+    }
+  }
+  EXPECT_EQ(left.size(), right.size());
+}
+
+/// The double peak with 32 neurons: 3 levels of 100 steps, 100 chains.
+inline const std::string tiny_peak =
+    "[run]\nname = \"tiny\"\nseed = 5\n"
+    "[data]\nkind = \"gaussian_mixture\"\nmeans = [[-1.0], [1.0]]\nstd = 0.5\nepoch_size = 1280\n"
+    "[model]\nneurons = 32\n"
+    "[training]\nepochs = 15\nbatch_size = 64\n[training.noise]\nlevels = 3\n"
+    "[sampling]\nschedule = \"last_level\"\nchains = 100\nsteps = 60\nburn_in = 10\nthin = 20\ndt = 0.01\n";
+
+}  // namespace tarn::test
