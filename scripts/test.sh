@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Release configuration and runs its tests. With --ci also: formatting, headers alone, sanitizers, a run
-# from end to end. What it prints last is always ctest's summary of the Release tests.
+# Builds the Release configuration and runs its tests. With --ci also: formatting, headers alone, API docs, a run from
+# end to end, a program against the installed package, sanitizers. What it prints last is always ctest's summary of the Release tests.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -19,8 +19,8 @@ Usage: scripts/test.sh [options]
 
 Builds the Release configuration with CUDA where the toolkit is found, and runs every test that is not labelled slow.
 
-  --ci             also: formatting, each header alone, address and undefined-behaviour sanitizers, thread sanitizer,
-                   a run from end to end
+  --ci             also: formatting, each header alone, API docs, a run from end to end, a program against the
+                   installed package, address and undefined-behaviour sanitizers, thread sanitizer
   --jobs N         compile and test N at a time (default: all cores, here $jobs)
   --build-dir DIR  folder of the build folders (default: build in the clone)
   --sudo           may use sudo to install packages
@@ -111,6 +111,29 @@ check_headers() {
   echo "$(sources 'include/*.hpp' | wc -l) headers compile alone"
 }
 
+# Doxygen ends with an error where a comment does not parse or a link leads nowhere.
+check_api_docs() {
+  mkdir -p "$build_dir/api-docs"
+  TARN_API_DOCS="$build_dir/api-docs" doxygen docs/Doxyfile || fail "doxygen has something to say about the public headers"
+  [[ -s "$build_dir/api-docs/html/index.html" ]] || fail "doxygen wrote no pages"
+  echo "no warnings; the pages are in $build_dir/api-docs/html"
+}
+
+# The package as others meet it: installed, the clone out of sight, and a program that finds it.
+check_installed_package() {
+  local work="$1"
+  cmake --install "$build_dir/release" --prefix "$work/prefix" >"$work/install.log" || fail "cmake --install failed: $(tail -n 3 "$work/install.log")"
+  if grep -rIlF -e "$root" "$work/prefix/lib" "$work/prefix/include"; then
+    fail "the installed files above name the folder of the clone"
+  fi
+  cp -r examples/consumer "$work/consumer"
+  cmake -S "$work/consumer" -B "$work/consumer/build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$work/prefix" \
+    -DCMAKE_CXX_FLAGS="-Wall -Wextra -Wpedantic -Werror"
+  cmake --build "$work/consumer/build"
+  "$work/consumer/build/consumer"
+  "$work/prefix/bin/tarn" --version
+}
+
 # One small run on each road that users take; threads must not change a byte of a small network's draws.
 check_end_to_end() {
   local tarn="$build_dir/release/src/cli/tarn" work="$1" run sample_run
@@ -184,6 +207,8 @@ if ((ci)); then
   check_words
   step "each public header alone"
   check_headers
+  step "API docs"
+  check_api_docs
 fi
 
 step "release: build"
@@ -194,6 +219,8 @@ if ((ci)); then
   scratch="$(mktemp -d)"
   trap 'rm -rf "$scratch"' EXIT
   check_end_to_end "$scratch"
+  step "installed package"
+  check_installed_package "$scratch"
 
   step "address and undefined-behaviour sanitizers: build"
   configure_and_build cpu-debug-sanitize all

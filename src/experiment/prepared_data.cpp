@@ -94,23 +94,10 @@ PreparedData prepare_synthetic(const Config& config) {
   return data;
 }
 
-PreparedData prepare_set(const Config& config) {
-  require_data_path(config);
+// Scalings and filter fitted to outputs `[n, P]`; inputs `u` `[n, U]` stay as they are.
+PreparedData prepare_items(const Config& config, Dataset set, const Matrix<float>& u) {
   PreparedData data;
   const DataConfig& d = config.data;
-  Dataset set =
-      read_dataset(parse_dataset_kind(d.kind), d.path, {d.max_items > 0 ? d.max_items : ReadOptions{}.max_items});
-  if (!d.labels.empty()) {
-    set.labels = read_labels(d.labels);
-    if (static_cast<std::int64_t>(set.labels.size()) < set.x.rows()) {
-      fail("{}: {} labels for {} items of {}", d.labels, set.labels.size(), set.x.rows(), set.source);
-    }
-    set.labels.resize(static_cast<std::size_t>(set.x.rows()));
-  }
-  Matrix<float> u = d.condition.empty() ? Matrix<float>(set.x.rows(), 0) : read_condition(d.condition, set);
-  keep_classes(d, set, u);
-  if (u.rows() == 0) u = Matrix<float>(set.x.rows(), 0);
-
   const bool per_datum = d.scaling != "auto" && d.scaling != "none";
   data.datum_scaling =
       fit_datum_scaling(per_datum ? parse_datum_scaling_kind(d.scaling) : DatumScalingKind::none, set.x);
@@ -140,6 +127,31 @@ PreparedData prepare_set(const Config& config) {
                                           set.image->channels > 1 ? fmt::format(" x {}", set.image->channels) : "")
                             : fmt::format(" of {} values", data.filter->n_inputs()),
                   d.scaling, filtered, data.n_inputs > 0 ? fmt::format(", U = {} inputs", data.n_inputs) : "");
+  return data;
+}
+
+PreparedData prepare_set(const Config& config) {
+  require_data_path(config);
+  const DataConfig& d = config.data;
+  Dataset set =
+      read_dataset(parse_dataset_kind(d.kind), d.path, {d.max_items > 0 ? d.max_items : ReadOptions{}.max_items});
+  if (!d.labels.empty()) {
+    set.labels = read_labels(d.labels);
+    if (static_cast<std::int64_t>(set.labels.size()) < set.x.rows()) {
+      fail("{}: {} labels for {} items of {}", d.labels, set.labels.size(), set.x.rows(), set.source);
+    }
+    set.labels.resize(static_cast<std::size_t>(set.x.rows()));
+  }
+  Matrix<float> u = d.condition.empty() ? Matrix<float>(set.x.rows(), 0) : read_condition(d.condition, set);
+  keep_classes(d, set, u);
+  if (u.rows() == 0) u = Matrix<float>(set.x.rows(), 0);
+  return prepare_items(config, std::move(set), u);
+}
+
+PreparedData measured(PreparedData data, const Config& config) {
+  data.seed = config.run.seed;
+  data.epoch_size = config.data.epoch_size;
+  measure(data);
   return data;
 }
 
@@ -184,11 +196,14 @@ std::shared_ptr<const Target> make_target(const DataConfig& d) {
 }
 
 PreparedData prepare_data(const Config& config) {
-  PreparedData data = is_synthetic(config.data) ? prepare_synthetic(config) : prepare_set(config);
-  data.seed = config.run.seed;
-  data.epoch_size = config.data.epoch_size;
-  measure(data);
-  return data;
+  return measured(is_synthetic(config.data) ? prepare_synthetic(config) : prepare_set(config), config);
+}
+
+PreparedData prepare_data(const Config& config, Dataset set) {
+  require(set.x.rows() > 0 && set.x.cols() > 0, "{}: {} items of {} values; neither may be 0", set.source, set.x.rows(),
+          set.x.cols());
+  const Matrix<float> no_inputs(set.x.rows(), 0);
+  return measured(prepare_items(config, std::move(set), no_inputs), config);
 }
 
 DataFacts facts_of(const PreparedData& data) {

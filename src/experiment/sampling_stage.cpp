@@ -196,34 +196,32 @@ ChainRange range_within(const ChainRange& asked, std::int64_t n_chains) {
   return range;
 }
 
-SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
-                               const std::vector<SamplingNetwork>& levels, Backend& backend,
-                               const std::filesystem::path& folder, const ChainRange& asked) {
+SamplingSetup make_sampling(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels,
+                            Backend& backend, const ChainRange& asked) {
   const SamplingConfig& s = config.sampling;
   const ChainRange range = range_within(asked, s.chains);
   require(!levels.empty(), "sampling: no trained network");
   const std::int64_t D = levels.back().n_outputs, N = levels.back().n_neurons();
   const Matrix<float> J = irreversible_matrix(s.irreversible, D, config.run.seed);
-  const PreparedLevels prepared(backend, levels, J.view());
+  SamplingSetup setup{PreparedLevels(backend, levels, J.view()), {}, {}, {}, {}, {}};
   if (!J.empty() && s.integrator == "leimkuhler_matthews") {
     warn("sampling.integrator: leimkuhler_matthews is only first-order accurate with an irreversible drift");
   }
 
-  SamplingOutcome outcome;
-  outcome.stages = make_stages(s, data, levels, prepared);
-  const Inputs inputs = read_inputs(s.condition, data, levels.back().n_inputs, s.chains, range);
-  const Matrix<float> clamp = read_clamp(s.clamp, D, s.chains, range);
-  Matrix<float> P, initial_rows;
+  Inputs inputs = read_inputs(s.condition, data, levels.back().n_inputs, s.chains, range);
+  setup.inputs = std::move(inputs.values);
+  setup.clamp = read_clamp(s.clamp, D, s.chains, range);
 
-  SamplingRun run;
+  SamplingRun& run = setup.run;
+  run.stages = make_stages(s, data, levels, setup.levels);
   run.integrator = s.integrator == "leimkuhler_matthews" ? Integrator::leimkuhler_matthews : Integrator::euler_maruyama;
   run.seed = config.run.seed;
   run.first_chain = static_cast<std::uint64_t>(range.begin);
   run.n_chains = range.end - range.begin;
   run.denoise = final_denoise(s);
-  run.inputs = inputs.values.view();
+  run.inputs = setup.inputs.view();
   run.n_input_pieces = inputs.n_pieces;
-  run.clamp = clamp.view();
+  run.clamp = setup.clamp.view();
 
   run.initial.space = s.initial.space == "r" ? InitialSpace::r : InitialSpace::x;
   run.initial.low = s.initial.low;
@@ -238,8 +236,8 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   }
   if (s.initial.kind == "file") {
     run.initial.kind = InitialKind::file;
-    initial_rows = read_npy_matrix(s.initial.path);
-    run.initial.rows = initial_rows.view();
+    setup.initial_rows = read_npy_matrix(s.initial.path);
+    run.initial.rows = setup.initial_rows.view();
   }
   if (s.record.reservoir) {
     if (levels.back().kind != ModelKind::reservoir_sampler) {
@@ -251,25 +249,36 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
           "its own");
     }
     run.reservoir = true;
-    P = pseudo_inverse(levels.back().W_out);
-    run.P = P.view();
+    setup.P = pseudo_inverse(levels.back().W_out);
+    run.P = setup.P.view();
     run.recording.neurons = parse_neurons(s.record.neurons, N, config.run.seed);
     run.recording.every = s.record.every;
     if (!s.record.projections.empty()) run.recording.projections = read_npy_matrix(s.record.projections);
   }
 
   // A start beyond the bound is the user's wish, not an escape.
-  const double reach = 1.5 * initial_reach(run.initial, outcome.stages.front().network->view());
-  for (Stage& stage : outcome.stages) {
+  const double reach = 1.5 * initial_reach(run.initial, run.stages.front().network->view());
+  for (Stage& stage : run.stages) {
     if (stage.bound > 0.0) stage.bound = std::max(stage.bound, reach);
   }
-  run.stages = outcome.stages;
+  return setup;
+}
+
+SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
+                               const std::vector<SamplingNetwork>& levels, Backend& backend,
+                               const std::filesystem::path& folder, const ChainRange& asked) {
+  const SamplingConfig& s = config.sampling;
+  const ChainRange range = range_within(asked, s.chains);
+  const SamplingSetup setup = make_sampling(config, data, levels, backend, range);
+  const SamplingRun& run = setup.run;
+  SamplingOutcome outcome;
+  outcome.stages = run.stages;
 
   DrawLayout layout;
   layout.n_chains_total = s.chains;
   layout.chain_begin = range.begin;
   layout.chain_end = range.end;
-  layout.n_dims = D;
+  layout.n_dims = levels.back().n_outputs;
   layout.n_recorded = run.recording.n_recorded();
   Attributes attributes{{"inference_library", std::string("tarn")},
                         {"inference_library_version", std::string(version())},
@@ -290,11 +299,12 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   });
   segments.finish({outcome.result.first_bad_step, {}});
   outcome.last_draw = UnscalingSink::in_file_units(data, outcome.result.last_draw);
-  if (!inputs.values.empty()) {
-    outcome.inputs = Matrix<float>(run.n_chains, inputs.values.cols());
-    std::copy_n(inputs.values.row((inputs.n_pieces - 1) * run.n_chains), outcome.inputs.size(), outcome.inputs.data());
+  if (!setup.inputs.empty()) {
+    outcome.inputs = Matrix<float>(run.n_chains, setup.inputs.cols());
+    std::copy_n(setup.inputs.row((run.n_input_pieces - 1) * run.n_chains), outcome.inputs.size(),
+                outcome.inputs.data());
   }
-  outcome.clamp = clamp;
+  outcome.clamp = setup.clamp;
   info("sampling: done in {}, {} chain-steps/s", duration(outcome.result.seconds),
        si(outcome.result.chain_steps / outcome.result.seconds));
   if (outcome.result.n_quarantined > 0) {

@@ -16,7 +16,7 @@ class BatchSource {
   virtual std::int64_t n_columns() const = 0;
   /// Steps that make one epoch at this batch size (a remainder that does not fill a batch is left out).
   virtual std::int64_t steps_per_epoch(std::int64_t batch_size) const = 0;
-  /// Writes the batches of steps `first_step .. first_step + n_steps - 1`, in scaled filter space, to `out`
+  /// Writes the batches of `n_steps` steps from `first_step` on, in scaled filter space, to `out`
   /// `[n_steps * batch_size, D + U]`.
   virtual void fill(std::int64_t first_step, std::int64_t n_steps, MatrixView<float> out) = 0;
 };

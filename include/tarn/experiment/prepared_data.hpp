@@ -46,6 +46,8 @@ std::shared_ptr<const Target> make_target(const DataConfig& data);
 
 /// Reads or draws the data, fits scalings and filter. Throws `UsageError` or `Error`.
 PreparedData prepare_data(const Config& config);
+/// The same for a data set that is in memory already, without inputs. Of the [data] table only `scaling` is looked at.
+PreparedData prepare_data(const Config& config, Dataset set);
 
 /// What recipes want to know.
 DataFacts facts_of(const PreparedData& data);

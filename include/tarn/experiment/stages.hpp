@@ -57,6 +57,21 @@ struct ChainRange {
 /// The range with its end filled in. Throws `UsageError` where it does not lie within the run's chains.
 ChainRange range_within(const ChainRange& asked, std::int64_t n_chains);
 
+/// A sampling run that is ready to start, and what its views point to. May be moved.
+struct SamplingSetup {
+  PreparedLevels levels;
+  Matrix<float> inputs;        ///< `[T * n_chains, U]`, or empty
+  Matrix<float> clamp;         ///< `[1 or n_chains, D]`, or empty
+  Matrix<float> initial_rows;  ///< starts that came from a file, or empty
+  Matrix<float> P;             ///< `[N, D]`, reservoir mode only
+  SamplingRun run;
+};
+
+/// The chains of a resolved config's [sampling] table, without files to write to: `run_chains(backend, setup.run, sink)` runs them in
+/// scaled filter space. `data` must outlive the setup, since chains may start at its rows. Throws `UsageError` and `Error`.
+SamplingSetup make_sampling(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels,
+                            Backend& backend, const ChainRange& range = {});
+
 struct SamplingOutcome {
   SamplingResult result;    ///< last draw in scaled filter space
   Matrix<float> last_draw;  ///< `[n_chains, D]` filter space, shift and scale undone
