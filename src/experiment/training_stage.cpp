@@ -118,6 +118,10 @@ TrainingOutcome train_stage(const Config& config, const PreparedData& data, Back
     save_network(folder.level_file(level), network);
     outcome.levels.push_back(network);
   };
+  observer.last_good = [&] {
+    return outcome.levels.empty() ? std::string()
+                                  : folder.level_file(static_cast<std::int64_t>(outcome.levels.size()) - 1).string();
+  };
   const SamplingNetwork last = train(*model, *source, plan, observer);
   save_network(folder.weights(), last);
   outcome.n_steps = total;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "weight_watch.hpp"
+
 namespace tarn {
 namespace {
 
@@ -64,6 +66,19 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
     total += n;
   }
 
+  WeightWatch watch;
+  // What went wrong, and where; `where` is a step or a stretch of them.
+  const auto stop = [&](const std::string& what, const std::string& where, std::size_t l) {
+    std::string good = observer.last_good ? observer.last_good() : "";
+    if (!good.empty()) good = "last good weights: " + good;
+    if (good.empty()) good = l == 0 ? "no level ended before" : fmt::format("level {} ended well", l);
+    fail(
+        "training: {} at {} (level {} of {}, sigma {:.4g}); {}; {}; a lower training.optimizer.lr or "
+        "training.optimizer.clip_norm may help",
+        what, where, l + 1, plan.sigmas.size(), plan.sigmas[l], watch.last_norms(), good);
+  };
+  watch.check(model.network(), 0);
+
   std::vector<float> rates;
   std::vector<DsmLoss> losses;
   for (std::size_t l = 0; l < plan.sigmas.size(); ++l) {
@@ -85,15 +100,18 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
       for (std::int64_t i = 0; i < stretch; ++i) {
         const DsmLoss& loss = losses[static_cast<std::size_t>(i)];
         if (!std::isfinite(loss.loss)) {
-          fail(
-              "training: the loss is {} at step {} (level {} of {}, sigma {:.4g}); {}; a lower training.optimizer.lr "
-              "or "
-              "training.optimizer.clip_norm may help",
-              loss.loss, step + i, number + 1, plan.sigmas.size(), level.sigma,
-              l == 0 ? "no level ended before" : fmt::format("level {} ended well", number));
+          stop(fmt::format("the loss is {}", loss.loss), fmt::format("step {}", step + i), l);
+        }
+        if (!std::isfinite(loss.gradient_norm)) {
+          stop(fmt::format("the norm of the gradient is {}", loss.gradient_norm), fmt::format("step {}", step + i), l);
         }
         add(sum, loss);
         ++summed;
+      }
+      // Rectifiers turn NaN into 0, so that a bad gradient may pass the loss by; weights that it met stay bad.
+      if (!watch.check(model.network(), step + stretch)) {
+        stop(fmt::format("{} are not finite", watch.fault()),
+             fmt::format("one of the steps {} to {}", step, step + stretch - 1), l);
       }
       done += stretch;
       step += stretch;
@@ -105,12 +123,7 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
       }
     }
     SamplingNetwork network = model.averaged_network();
-    try {
-      network.validate();  // rectifiers turn a NaN of W_in or b into 0, so the loss need not show it
-    } catch (const Error& error) {
-      fail("training: at the end of level {} of {} (sigma {:.4g}): {}", number + 1, plan.sigmas.size(), level.sigma,
-           error.what());
-    }
+    network.validate();
     if (observer.level_end) observer.level_end(number, step, network);
     if (l + 1 == plan.sigmas.size()) return network;
   }

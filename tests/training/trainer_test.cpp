@@ -38,6 +38,7 @@ class RecordingModel final : public TrainableModel {
   std::vector<DsmLevel> levels;                                ///< one a step
   std::vector<std::int64_t> optimizer_resets, average_resets;  ///< steps taken before
   std::int64_t nan_at = -1, longest_call = 0;
+  std::int64_t bad_gradient_at = -1, bad_weight_after = -1;
 
   void run(BatchSource&, const DsmLevel& level, std::int64_t batch_size, std::uint64_t seed, std::int64_t first_step,
            std::span<const float> learning_rates, std::span<DsmLoss> losses) override {
@@ -50,12 +51,22 @@ class RecordingModel final : public TrainableModel {
       const auto step = static_cast<std::int64_t>(rates.size());
       losses[i].loss = step == nan_at ? std::nan("") : static_cast<double>(step);
       losses[i].excess = -static_cast<double>(step);
-      losses[i].gradient_norm = 2.0;
+      losses[i].gradient_norm = step == bad_gradient_at ? std::nan("") : 2.0;
       rates.push_back(learning_rates[i]);
       levels.push_back(level);
     }
   }
-  SamplingNetwork network() const override { return {}; }
+  SamplingNetwork network() const override {
+    SamplingNetwork n;
+    n.W_in = n.b = Matrix<float>(1, 1);
+    n.W_out = Matrix<float>(1, 2);
+    n.W_in(0, 0) = 3.0f + static_cast<float>(rates.size());
+    n.W_out(0, 0) = n.W_out(0, 1) = 2.0f;
+    if (bad_weight_after >= 0 && static_cast<std::int64_t>(rates.size()) > bad_weight_after) {
+      n.W_out(0, 1) = std::numeric_limits<float>::infinity();
+    }
+    return n;
+  }
   SamplingNetwork averaged_network() const override {
     SamplingNetwork n;  // the smallest that passes validate
     n.n_outputs = 1;
@@ -228,6 +239,56 @@ TEST(Trainer, ALossThatIsNotFiniteStopsItAndSaysWhere) {
   }
 }
 
+TEST(Trainer, GradientsAndWeightsThatAreNotFiniteStopItToo) {
+  const auto message_with = [](RecordingModel& model, const std::string& file) {
+    NormalSource source(4);
+    TrainingObserver observer;
+    observer.last_good = [&] { return file; };
+    return message_of([&] { train(model, source, some_plan(), observer); });
+  };
+  RecordingModel gradient;
+  gradient.bad_gradient_at = 1003;
+  EXPECT_EQ(
+      message_with(gradient, "level-00.safetensors"),
+      "training: the norm of the gradient is nan at step 1003 (level 2 of 3, sigma 0.5); weights at step 1003: |W_in| "
+      "= 1006, |b| = 0, |W_out| = 2.828; last good weights: level-00.safetensors; a lower training.optimizer.lr or "
+      "training.optimizer.clip_norm may help");
+  // records of the first level are 20 steps apart, and so are the looks at the weights
+  RecordingModel weight;
+  weight.bad_weight_after = 505;
+  EXPECT_EQ(
+      message_with(weight, ""),
+      "training: 1 of the 2 values of W_out are not finite at one of the steps 500 to 519 (level 1 of 3, sigma 1); "
+      "weights at step 500: |W_in| = 503, |b| = 0, |W_out| = 2.828; no level ended before; a lower "
+      "training.optimizer.lr or training.optimizer.clip_norm may help");
+}
+
+// A datum that is NaN from step 130 on, as a source of one's own may have: the loss shows it at that very step.
+TEST(Trainer, ANanInTheDataIsNoticedAtItsStep) {
+  class Spoiled final : public BatchSource {
+   public:
+    std::int64_t n_columns() const override { return 2; }
+    std::int64_t steps_per_epoch(std::int64_t) const override { return 10; }
+    void fill(std::int64_t first_step, std::int64_t n_steps, MatrixView<float> out) override {
+      NormalSource(2).fill(first_step, n_steps, out);
+      const std::int64_t batch = out.rows / n_steps;
+      for (std::int64_t s = std::max<std::int64_t>(130 - first_step, 0); s < n_steps; ++s)
+        out(s * batch + 5, 1) = std::numeric_limits<float>::quiet_NaN();
+    }
+  };
+  for (const Nonlinearity phi : {Nonlinearity::relu, Nonlinearity::tanh}) {
+    const auto backend = make_cpu_backend(1);
+    const auto model = make_trainable(*backend, initial_network(ModelKind::reservoir_sampler, phi, 2, 0, 32, 1), {});
+    TrainingPlan plan = some_plan();
+    plan.steps_per_level = {60, 100, 60};
+    plan.n_outputs = 2;
+    Spoiled source;
+    EXPECT_THAT(
+        message_of([&] { train(*model, source, plan, {}); }),
+        AllOf(HasSubstr("the loss is nan at step 130 (level 2 of 3, sigma 0.5)"), HasSubstr("weights at step 130: ")));
+  }
+}
+
 TEST(Trainer, RefusesPlansThatMakeNoSense) {
   RecordingModel model;
   NormalSource source(4);
@@ -266,10 +327,20 @@ TEST(Trainer, TrainsARealNetwork) {
   EXPECT_EQ(last.W_out, model->averaged_network().W_out);
   EXPECT_NE(last.W_out, model->network().W_out);
 
+  // Rates that explode, in small networks and in those of matrix products: an error always, whichever of loss and weights shows
+  // it first, and no level of such weights is ever handed on.
   plan.learning_rate = 1e30;
-  const auto wild = make_trainable(*backend, initial, settings);
-  const std::string message = message_of([&] { train(*wild, source, plan, {}); });
-  EXPECT_THAT(message, HasSubstr("training.optimizer.lr"));
+  for (const std::int64_t D : {2, 20}) {
+    for (const Nonlinearity phi : {Nonlinearity::relu, Nonlinearity::tanh}) {
+      NormalSource wide(D);
+      plan.n_outputs = D;
+      const auto wild =
+          make_trainable(*backend, initial_network(ModelKind::reservoir_sampler, phi, D, 0, 32, 1), settings);
+      observer.level_end = [](std::int64_t, std::int64_t, const SamplingNetwork& n) { n.validate(); };
+      const std::string message = message_of([&] { train(*wild, wide, plan, observer); });
+      EXPECT_THAT(message, HasSubstr("training.optimizer.lr")) << D << " " << name_of(phi);
+    }
+  }
 }
 
 }  // namespace

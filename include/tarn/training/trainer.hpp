@@ -54,10 +54,14 @@ struct TrainingObserver {
   std::function<void(const TrainingRecord&)> record;  ///< some fifty times a level
   /// At the end of each level, with the network that samples at it (running mean where there is one).
   std::function<void(std::int64_t level, std::int64_t step, const SamplingNetwork&)> level_end;
+  /// Asked when training has to stop: the file that holds the last good weights, or "" where there is none.
+  std::function<std::string()> last_good;
 };
 
-/// Trains through all levels and returns the network of the last one. Throws `Error` where a loss is not finite, naming step, level,
-/// sigma and the last level that ended well.
+/// Trains through all levels and returns the network of the last one. Throws `Error` where a loss is not finite, naming the step, and where
+/// a weight is not, as after a gradient that is not: weights are looked at every 256 steps and at each record, so that message names
+/// a stretch of steps; with clipping on, where gradients have a norm, it names the step. The line further says level, sigma, the
+/// norms of the weights when they last were finite, and `last_good` or the last level that ended well.
 SamplingNetwork train(TrainableModel& model, BatchSource& source, const TrainingPlan& plan,
                       const TrainingObserver& observer);
 
