@@ -11,6 +11,9 @@ enum class EvaluationNoise : std::uint64_t {
   fit_points = 3,       ///< normals added to the draws of a fit
   fit_restarts = 4,     ///< starting points of fits
   subsets = 5,          ///< random subsets of data
+  directions = 6,       ///< directions of sliced distances
+  bootstrap = 7,        ///< resamples: item = which statistic, step = resample
+  reference = 8,        ///< smoothing of reference draws: item = first draw
 };
 
 /// Chain number of item `index` (below 2^40).
