@@ -13,6 +13,7 @@ enum class EvaluationNoise : std::uint64_t {
   subsets = 5,          ///< random subsets of data
   directions = 6,       ///< directions of sliced distances
   bootstrap = 7,        ///< resamples: item = which statistic, step = resample
+  gaussian = 9,         ///< draws of a fitted Gaussian
   reference = 8,        ///< smoothing of reference draws: item = first draw
 };
 

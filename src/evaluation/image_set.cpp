@@ -6,11 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
-#include "evaluation_noise.hpp"
 #include "tarn/core/error.hpp"
-#include "tarn/core/noise.hpp"
+#include "tarn/evaluation/set_comparison.hpp"
 
 namespace tarn {
 namespace {
@@ -155,24 +153,11 @@ FrechetFloor frechet_floor(MatrixView<const float> real, std::int64_t n, std::ui
   floor.n = std::min(n, real.rows / 2);
   floor.n_replicates = n_replicates;
   std::vector<double> distances;
-  std::vector<std::int64_t> order(static_cast<std::size_t>(real.rows));
-  Matrix<std::uint32_t> keys(real.rows, 2);
-  Matrix<float> half(floor.n, real.cols);
   for (std::int64_t r = 0; r < n_replicates; ++r) {
-    fill_words(seed, Stream::evaluation, evaluation_chain(EvaluationNoise::subsets, 0), static_cast<std::uint64_t>(r),
-               1, keys.view());
-    std::iota(order.begin(), order.end(), std::int64_t{0});
-    std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-      return std::pair(keys(a, 0), keys(a, 1)) < std::pair(keys(b, 0), keys(b, 1));
-    });
+    const auto [first, second] = disjoint_subsets(real, floor.n, seed, static_cast<std::uint64_t>(r));
     GaussianMoments sides[2] = {GaussianMoments(real.cols), GaussianMoments(real.cols)};
-    for (std::int64_t side = 0; side < 2; ++side) {
-      for (std::int64_t i = 0; i < floor.n; ++i) {
-        const float* row = real.row(order[static_cast<std::size_t>(side * floor.n + i)]);
-        std::copy(row, row + real.cols, half.row(i));
-      }
-      sides[side].add(half.view());
-    }
+    sides[0].add(first);
+    sides[1].add(second);
     distances.push_back(frechet_distance(sides[0], sides[1]));
     floor.mean += distances.back() / static_cast<double>(n_replicates);
   }

@@ -22,15 +22,16 @@ std::vector<float> sorted_finite(std::span<const float> values) {
   return sorted;
 }
 
-// int_0^1 (F_a^-1 - F_b^-1)^2: both quantile functions are steps, at multiples of 1/n and of 1/m.
-double squared_wasserstein_2(const std::vector<float>& a, const std::vector<float>& b) {
+// int_0^1 |F_a^-1 - F_b^-1|^p: both quantile functions are steps, at multiples of 1/n and of 1/m.
+template <int p>
+double wasserstein_power(const std::vector<float>& a, const std::vector<float>& b) {
   if (a.empty() || b.empty()) return nan;
   const std::size_t n = a.size(), m = b.size();
   double sum = 0.0;
   for (std::size_t i = 0, j = 0, at = 0; i < n && j < m;) {  // `at` counts in units of 1/(n m)
     const std::size_t end_a = (i + 1) * m, end_b = (j + 1) * n, end = std::min(end_a, end_b);
     const double d = static_cast<double>(a[i]) - b[j];
-    sum += static_cast<double>(end - at) * d * d;
+    sum += static_cast<double>(end - at) * (p == 1 ? std::abs(d) : d * d);
     at = end;
     if (end == end_a) ++i;
     if (end == end_b) ++j;
@@ -52,8 +53,29 @@ std::vector<float> projection(MatrixView<const float> draws, std::span<const dou
   return result;
 }
 
+Matrix<float> smoothed_draws(const Target& target, double sigma, std::int64_t n, std::uint64_t seed,
+                             std::uint64_t first) {
+  require(n >= 1 && sigma >= 0.0, "reference draws need a count and a noise level, found {} and {}", n, sigma);
+  Matrix<float> x(n, target.dimension()), xi(sigma > 0.0 ? n : 0, target.dimension());
+  const std::uint64_t chain = evaluation_chain(EvaluationNoise::reference, first);
+  target.draw(seed, chain, x.view());
+  fill_normals(seed, Stream::evaluation, chain, 0, 1, xi.view());
+  for (std::int64_t i = 0; i < xi.size(); ++i) x.data()[i] += static_cast<float>(sigma) * xi.data()[i];
+  return x;
+}
+
+MarginalDistance::MarginalDistance(MatrixView<const float> reference, std::vector<std::vector<double>> directions)
+    : directions_(std::move(directions)) {
+  require(reference.rows >= 1, "a distance needs reference draws");
+  for (const auto& direction : directions_) sorted_.push_back(sorted_finite(projection(reference, direction)));
+}
+
+double MarginalDistance::operator()(MatrixView<const float> draws, std::size_t k) const {
+  return wasserstein_power<1>(sorted_finite(projection(draws, directions_[k])), sorted_[k]);
+}
+
 double wasserstein_2(std::span<const float> a, std::span<const float> b) {
-  return std::sqrt(squared_wasserstein_2(sorted_finite(a), sorted_finite(b)));
+  return std::sqrt(wasserstein_power<2>(sorted_finite(a), sorted_finite(b)));
 }
 
 SlicedDistance::SlicedDistance(MatrixView<const float> reference, std::int64_t n_directions, std::uint64_t seed) {
@@ -81,7 +103,7 @@ SlicedDistance::SlicedDistance(MatrixView<const float> reference, std::int64_t n
 double SlicedDistance::operator()(MatrixView<const float> draws) const {
   double sum = 0.0;
   for (std::size_t k = 0; k < directions_.size(); ++k) {
-    sum += squared_wasserstein_2(sorted_finite(projection(draws, directions_[k])), sorted_[k]);
+    sum += wasserstein_power<2>(sorted_finite(projection(draws, directions_[k])), sorted_[k]);
   }
   return std::sqrt(sum / static_cast<double>(directions_.size()));
 }

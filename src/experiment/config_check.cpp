@@ -161,6 +161,12 @@ void check_against_data(const Config& config, const DataFacts& facts) {
            metric, facts.n_outputs, facts.n_inputs);
   }
   const SamplingConfig& sampling = config.sampling;
+  expect(config.evaluation.accelerate.empty() || (facts.n_outputs == 2 && facts.n_inputs == 0 &&
+                                                  is_synthetic(config.data) && sampling.schedule == "last_level"),
+         config, "evaluation.accelerate",
+         "needs a synthetic law in the plane without inputs and sampling.schedule = \"last_level\"; found D = {}, U = "
+         "{}, \"{}\"",
+         facts.n_outputs, facts.n_inputs, sampling.schedule);
   expect(sampling.initial.kind != "data" || sampling.initial.space == "x", config, "sampling.initial.space",
          "starting points from the data are outputs; allowed: x");
   const std::int64_t n_steps =

@@ -49,17 +49,9 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   out.figures.push_back({write_grids(in, draws, "samples"),
                          "Left: final draws of the chains. Right: real images, seen through the same filter.", true});
 
-  // Mean and covariance of the draws against the data's, in filter space.
-  GaussianMoments sampled(in.data.n_outputs), real(in.data.n_outputs);
-  sampled.add(draws);
   Matrix<float> rows(in.data.rows.rows(), in.data.n_outputs);
   for (std::int64_t i = 0; i < rows.rows(); ++i) std::copy_n(in.data.rows.row(i), rows.cols(), rows.row(i));
-  real.add(rows);
-  if (sampled.n() >= 2) {
-    const FrechetFloor floor = frechet_floor(rows, draws.rows(), in.config.run.seed);
-    out.add_with_floor("frechet_filter_space", "Frechet distance in filter space (two moments only)",
-                       frechet_distance(sampled, real), floor.mean, floor.deviation);
-  }
+  add_set_comparison(draws, rows, "filter_space", "in filter space", in.config.run.seed, out);
 
   const std::int64_t more = in.config.evaluation.last_level_steps;
   if (more <= 0) return;

@@ -4,11 +4,13 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "plane.hpp"
 #include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/core/version.hpp"
 #include "tarn/evaluation/moments.hpp"
+#include "tarn/evaluation/set_comparison.hpp"
 
 namespace tarn {
 namespace {
@@ -84,6 +86,20 @@ void evaluate_moments(const EvaluationInput& in, EvaluationOutcome& outcome) {
     outcome.warnings.push_back(fmt::format("moments are shown for the first {} of {} outputs", most, ours.size()));
 }
 
+void add_set_comparison(MatrixView<const float> draws, MatrixView<const float> real, const std::string& name,
+                        const std::string& label, std::uint64_t seed, EvaluationOutcome& outcome) {
+  if (draws.rows < 2 || real.rows < 4) return;
+  const SetComparison c = compare_sets(draws, real, seed);
+  if (std::isnan(c.frechet.value)) return;
+  const auto add = [&](const ReadDistance& d, const std::string& key, const std::string& text) {
+    outcome.add_with_floor(key + "_" + name, text, d.value, d.floor.mean, d.floor.deviation);
+    outcome.add_with_floor(fmt::format("{}_{}_gaussian", key, name), "... of one Gaussian with the data's moments",
+                           d.gaussian, d.floor.mean, d.floor.deviation);
+  };
+  add(c.frechet, "frechet", fmt::format("Frechet distance {} (two moments only)", label));
+  add(c.sliced_w2, "sliced_w2", fmt::format("sliced W2 {}", label));
+}
+
 EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   EvaluationOutcome outcome;
   const double quarantined = static_cast<double>(in.sampling.result.n_quarantined);
@@ -95,6 +111,10 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
     evaluate_images(in, outcome);
   } else {
     evaluate_moments(in, outcome);
+    if (in.data.target && in.data.n_outputs == 2 && in.data.n_inputs == 0) {
+      evaluate_plane(in, outcome);
+      evaluate_acceleration(in, outcome);
+    }
   }
   training_figure(in, outcome);
 

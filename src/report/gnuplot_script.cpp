@@ -50,6 +50,12 @@ void check(const Figure& figure) {
           "figure {}: needs panels, a column and 100 to 10000 pixels a side, found {} panels, {} columns, {} x {}",
           name, figure.panels.size(), figure.columns, figure.width, figure.height);
   for (const Panel& panel : figure.panels) {
+    if (panel.map) {
+      const ColorMap& m = *panel.map;
+      require(m.n_x >= 1 && m.n_y >= 1 && static_cast<std::int64_t>(m.values.size()) == m.n_x * m.n_y && m.low < m.high,
+              "figure {}: a map of {} x {} cells has {} values from {} to {}", name, m.n_x, m.n_y, m.values.size(),
+              m.low, m.high);
+    }
     for (const Series& s : panel.series) {
       require(s.x.size() == s.y.size() && (s.mark != Mark::band || s.y2.size() == s.x.size()),
               "figure {}: series '{}' has {} x, {} y and {} y2 values", name, s.name, s.x.size(), s.y.size(),
@@ -77,6 +83,7 @@ class Script {
   std::string text(const std::string& svg, const std::string& png) {
     out_ = "set encoding utf8\n";
     for (std::size_t i = 0; i < f_.panels.size(); ++i) {
+      if (f_.panels[i].map) write_map(i);
       for (std::size_t j = 0; j < f_.panels[i].series.size(); ++j) write_data(i, j);
     }
     line("set terminal svg noenhanced size {},{} font 'Helvetica,13' background '#ffffff' name {}", f_.width, f_.height,
@@ -125,6 +132,17 @@ class Script {
     }
     title_height_ = f_.title.empty() ? 8.0 : 36.0;
     legend_height_ = legend_.empty() ? 0.0 : 22.0 * (row + 1) + 2.0;
+  }
+
+  void write_map(std::size_t i) {
+    const ColorMap& m = *f_.panels[i].map;
+    line("$m{} << EOD", i);
+    for (std::size_t k = 0; k < m.values.size(); ++k) {
+      const double value = std::min(std::max(m.values[k], m.low), m.high);
+      out_ += std::isnan(m.values[k]) ? "NaN" : fmt::format("{:.4g}", value);
+      out_ += (k + 1) % static_cast<std::size_t>(m.n_x) == 0 ? '\n' : ' ';
+    }
+    line("EOD");
   }
 
   void write_data(std::size_t i, std::size_t j) {
@@ -245,6 +263,15 @@ class Script {
       ++tag;
     }
     std::string curves;
+    if (p.map) {
+      const ColorMap& m = *p.map;
+      const double dx = (m.x.second - m.x.first) / static_cast<double>(m.n_x),
+                   dy = (m.y.second - m.y.first) / static_cast<double>(m.n_y);
+      line("set palette defined (0 '#ffffff', 0.3 '#9ecae1', 0.7 '#0072b2', 1 '#08213f')\nunset colorbox");
+      line("set cbrange [{}:{}]", number(m.low), number(m.high));
+      curves = fmt::format("plot $m{} matrix using ({}+($1+0.5)*{}):({}+($2+0.5)*{}):3 with image", i,
+                           number(m.x.first), number(dx), number(m.y.first), number(dy));
+    }
     for (std::size_t j = 0; j < p.series.size(); ++j) {
       if (!p.series[j].x.empty()) curves += (curves.empty() ? "plot " : ", ") + curve(i, j);
     }

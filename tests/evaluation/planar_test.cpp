@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 
 #include "tarn/core/error.hpp"
 #include "tarn/core/noise.hpp"
+#include "tarn/evaluation/one_dimensional.hpp"
 
 namespace tarn {
 namespace {
@@ -49,6 +51,17 @@ TEST(Planar, SlicedDistanceOfAShift) {
   // mean of 400 values d_3^2 of mean 1/5, variance 2 (1/5) (4/5) / 7: five standard errors
   const double found = SlicedDistance(c.view(), 400, 2)(e.view());
   EXPECT_NEAR(found * found, 0.2, 5.0 * std::sqrt(0.32 / 7.0 / 400.0));
+}
+
+TEST(Planar, MarginalDistanceIsTheTwoSampleW1) {
+  const Matrix<float> a = normals(700, 2, 4), b = normals(300, 2, 5);
+  const MarginalDistance to_a(a.view(), {{1.0, 0.0}, {0.6, -0.8}});
+  for (std::size_t k = 0; k < 2; ++k) {
+    const double expected =
+        wasserstein_1(projection(b.view(), to_a.direction(k)), projection(a.view(), to_a.direction(k))).value;
+    EXPECT_NEAR(to_a(b.view(), k), expected, 1e-9);
+    EXPECT_TRUE(std::is_sorted(to_a.sorted(k).begin(), to_a.sorted(k).end()));
+  }
 }
 
 TEST(Planar, ArmsAreToldApart) {

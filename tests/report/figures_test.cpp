@@ -204,5 +204,34 @@ TEST_F(Figures, AllKindsCanBeDrawn) {
   EXPECT_NO_THROW(draw(flat, folder_));
 }
 
+TEST_F(Figures, PlanarDensitiesShareOneScale) {
+  const PlanarDensity a{"a", 2, {-1.0, 1.0}, {-1.0, 1.0}, {10.0, 1.0, 0.0, 1e-9}};
+  const PlanarDensity b{"b", 2, {-1.0, 1.0}, {-1.0, 1.0}, {0.1, std::nan(""), 0.1, 0.1}};
+  const Figure f = figure_planar_densities({a, b});
+  ASSERT_EQ(f.panels.size(), 2u);
+  for (const Panel& p : f.panels) {
+    EXPECT_DOUBLE_EQ(p.map->high, 1.0);
+    EXPECT_DOUBLE_EQ(p.map->low, -2.0);
+  }
+  const std::string script = gnuplot_script(f, "a.svg", "");
+  EXPECT_THAT(script, HasSubstr("$m0 << EOD\n1 0\n-2 -2\nEOD"));
+  EXPECT_THAT(script, HasSubstr("$m1 << EOD\n-1 NaN\n"));
+  EXPECT_THAT(script, HasSubstr("with image"));
+  Figure wrong = f;
+  wrong.panels[0].map->values.pop_back();
+  EXPECT_THROW(gnuplot_script(wrong, "a.svg", ""), Error);
+  if (have_gnuplot()) EXPECT_TRUE(draw(f, folder_));
+}
+
+TEST_F(Figures, DistanceOverTimeHasItsFloor) {
+  const DistanceCourse slow{"slow", {{0.0, 1.0}, {1.0, 0.5}}}, fast{"fast", {{0.0, 1.0}, {1.0, 0.1}}};
+  const Figure f = figure_distance_over_time("W1", {"along x", "along y"}, {{slow, fast}, {slow, fast}}, {0.01, 0.02});
+  ASSERT_EQ(f.panels.size(), 2u);
+  EXPECT_TRUE(f.panels[0].log_y);
+  EXPECT_EQ(f.panels[1].series.back().y, (std::vector<double>{0.02, 0.02}));
+  EXPECT_THROW(figure_distance_over_time("W1", {"one"}, {{slow}}, {}), Error);
+  if (have_gnuplot()) EXPECT_TRUE(draw(f, folder_));
+}
+
 }  // namespace
 }  // namespace tarn

@@ -3,20 +3,41 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
 #include "tarn/core/matrix.hpp"
+#include "tarn/core/target.hpp"
 
 namespace tarn {
 
 /// `x . direction` for each row of `draws` `[n, D]`; `direction` `[D]`. NaN rows give NaN.
 std::vector<float> projection(MatrixView<const float> draws, std::span<const double> direction);
 
+/// Draws `first ...` of `x + sigma xi`, x from `target`, `[n, D]`: numbers above 2^40, which no training set reaches.
+Matrix<float> smoothed_draws(const Target& target, double sigma, std::int64_t n, std::uint64_t seed,
+                             std::uint64_t first);
+
 /// 2-Wasserstein distance of the empirical laws of two samples, of any two sizes; values that are not finite are left out.
 /// NaN where none are left.
 double wasserstein_2(std::span<const float> a, std::span<const float> b);
+
+/// 1-Wasserstein distances to one reference sample along given directions, which is sorted once.
+class MarginalDistance {
+ public:
+  /// `directions` `[n][D]`. Throws `Error` without rows, and for a direction of another length.
+  MarginalDistance(MatrixView<const float> reference, std::vector<std::vector<double>> directions);
+  /// Along direction `k`; NaN rows are left out, and NaN is what remains where there are no others.
+  double operator()(MatrixView<const float> draws, std::size_t k) const;
+  std::size_t n_directions() const { return directions_.size(); }
+  const std::vector<double>& direction(std::size_t k) const { return directions_[k]; }
+  /// The reference along direction `k`, ascending.
+  const std::vector<float>& sorted(std::size_t k) const { return sorted_[k]; }
+
+ private:
+  std::vector<std::vector<double>> directions_;
+  std::vector<std::vector<float>> sorted_;
+};
 
 /// Distances to one reference sample along fixed directions, which is sorted once.
 class SlicedDistance {

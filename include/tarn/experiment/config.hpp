@@ -180,9 +180,12 @@ struct CheckpointConfig {
 
 /// `[evaluation]`
 struct EvaluationConfig {
-  std::vector<std::string> metrics;   ///< kl, w1, score_error, quadrature, moments, beyond (recipe)
-  std::vector<std::string> compare;   ///< 1-D: other networks to train and show beside this one, "sampler_only_fr:tanh"
-  std::int64_t grid = 10;             ///< images: a grid of so many rows and columns
+  std::vector<std::string> metrics;  ///< kl, w1, score_error, quadrature, moments, beyond (recipe)
+  std::vector<std::string> compare;  ///< 1-D: other networks to train and show beside this one, "sampler_only_fr:tanh"
+  std::vector<double> accelerate;    ///< plane: strengths of irreversible drifts run beside the reversible one
+  double accelerate_time = 40.0;     ///< ... for so long at rest, for the autocorrelation times
+  std::int64_t accelerate_chains = 2000;  ///< ... on so many chains
+  std::int64_t grid = 10;                 ///< images: a grid of so many rows and columns
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
   std::int64_t last_level_chains = 1000;  ///< images: chains that take those further steps
   bool operator==(const EvaluationConfig&) const = default;

@@ -49,6 +49,11 @@ void evaluate_images(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Any other run: moments of draws beside those of the data.
 void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 
+/// Frechet distance and sliced W2 of `draws` against `real`, each with its floor and with what a single Gaussian reaches; metrics are
+/// named "frechet_<name>", "frechet_<name>_gaussian", "sliced_w2_<name>", ... Nothing where fewer than two draws are finite.
+void add_set_comparison(MatrixView<const float> draws, MatrixView<const float> real, const std::string& name,
+                        const std::string& label, std::uint64_t seed, EvaluationOutcome& outcome);
+
 /// report.html of a run; the same for equal runs, so without wall-clock values.
 Report make_report(const EvaluationInput& input, const EvaluationOutcome& outcome, const std::string& resolved_config);
 

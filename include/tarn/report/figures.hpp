@@ -60,4 +60,25 @@ struct ComparedModel {
 /// A column a network: its score above, its density below, the truth in both, on common axes.
 Figure figure_comparison(const std::vector<ComparedModel>& models, const Curve& true_score, const Curve& true_density);
 
+/// A law in the plane: densities in cells of an even grid.
+struct PlanarDensity {
+  std::string name;
+  std::int64_t n = 0;  ///< cells a side
+  AxisRange x, y;
+  std::vector<double> densities;  ///< `[n * n]`, x running fastest
+};
+/// Side by side on one logarithmic scale, from the largest density of all down to a thousandth of it.
+Figure figure_planar_densities(const std::vector<PlanarDensity>& laws);
+
+/// A distance that falls with time, one curve a network or drift.
+struct DistanceCourse {
+  std::string name;
+  Curve distance;  ///< over time in units of tau
+};
+/// One panel for each of `panels` (e.g. "along x_0"), logarithmic; `floors` has what exact draws reach in each. `courses[i]` are the
+/// curves of panel i.
+Figure figure_distance_over_time(const std::string& y_label, const std::vector<std::string>& panels,
+                                 const std::vector<std::vector<DistanceCourse>>& courses,
+                                 const std::vector<double>& floors);
+
 }  // namespace tarn

@@ -1,6 +1,7 @@
 // Figures as plain data, and the one place that knows how gnuplot draws them.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -38,6 +39,14 @@ struct Marker {
 
 using AxisRange = std::pair<double, double>;
 
+/// Colours over the plane, from white at `low` to dark blue at `high`, below the series of a panel.
+struct ColorMap {
+  std::int64_t n_x = 0, n_y = 0;  ///< cells
+  AxisRange x, y;                 ///< the outer edges
+  std::vector<double> values;     ///< `[n_y * n_x]`, x running fastest; NaN is left white
+  double low = 0.0, high = 1.0;
+};
+
 /// One set of axes.
 struct Panel {
   std::string title;
@@ -48,6 +57,7 @@ struct Panel {
   bool log_y = false;
   std::vector<Series> series;  ///< the first lies at the bottom
   std::vector<Marker> markers;
+  std::optional<ColorMap> map;
 };
 
 /// Panels in a grid, row by row, under one title and one legend. Written to `<name>.svg` and `<name>.png`.

@@ -1,0 +1,203 @@
+// The trained network with irreversible drifts of several strengths and without, from one start and with one noise.
+#include <algorithm>
+#include <cmath>
+
+#include "plane.hpp"
+#include "tarn/core/log.hpp"
+#include "tarn/core/progress.hpp"
+#include "tarn/evaluation/autocorrelation.hpp"
+#include "tarn/evaluation/moments.hpp"
+#include "tarn/report/figures.hpp"
+
+namespace tarn {
+namespace {
+
+// Every kept draw, `[n_chains, 2]` by chain, in the units that the chains live in.
+class CourseSink final : public Sink {
+ public:
+  CourseSink(std::int64_t n_chains, std::int64_t n_draws) : times(static_cast<std::size_t>(n_draws)) {
+    for (std::int64_t t = 0; t < n_draws; ++t) draws.emplace_back(n_chains, 2);
+  }
+  void take(const DrawBlock& block) override {
+    const auto t = static_cast<std::size_t>(block.draw);
+    times[t] = block.time;
+    std::copy_n(block.x.data, block.x.size(), draws[t].row(block.first_chain));
+  }
+  std::vector<double> times;
+  std::vector<Matrix<float>> draws;
+};
+
+// What is looked at for autocorrelations.
+struct Observable {
+  const char *key, *label;
+  double (*of)(double x, double y);  // about the law's mean
+};
+constexpr Observable observables[] = {
+    {"x1", "x_1", [](double, double y) { return y; }},
+    {"arm", "which arm, sign(x_0 x_1)",
+     [](double x, double y) { return x * y > 0.0   ? 1.0
+                                     : x * y < 0.0 ? -1.0
+                                                   : x * y; }},
+    {"log_r", "log r", [](double x, double y) { return 0.5 * std::log(x * x + y * y); }},
+};
+
+struct Accelerated {
+  double strength = 0.0;
+  std::vector<double> times;
+  std::array<std::vector<double>, 4> w1;  // by direction
+  Matrix<float> last;                     // data units
+  AutocorrelationTime autocorrelation[std::size(observables)];
+  double spacing = 0.0;  // of the draws of the autocorrelation, in tau
+  std::int64_t n_quarantined = 0;
+
+  std::string name() const { return strength == 0.0 ? "reversible" : fmt::format("|J| = {:.3g}", strength); }
+  std::string key() const { return fmt::format("c{:.3g}", strength); }
+};
+
+class Accelerator {
+ public:
+  Accelerator(const EvaluationInput& in, const PlaneReference& law)
+      : in_(in), law_(law), centre_(in.data.target->mean()) {}
+
+  Accelerated run(double strength) {
+    Config config = in_.config;
+    SamplingConfig& s = config.sampling;
+    s.irreversible.strength = strength;
+    if (strength == 0.0) s.irreversible.matrix.clear();
+    s.integrator = "euler_maruyama";  // Leimkuhler-Matthews is first order here too, and of another constant
+    s.record.reservoir = false;
+    SamplingSetup setup = make_sampling(config, in_.data, {in_.training.levels.back()}, in_.backend);
+    Accelerated result;
+    result.strength = strength;
+    SamplingRun plan = setup.run;
+    plan.denoise = false;
+    const Stage stage = plan.stages.back();
+    const std::int64_t n_steps = s.burn_in + s.steps;
+    plan.stages = plain_schedule(stage, 0, n_steps, std::max<std::int64_t>(1, n_steps / n_times));
+    CourseSink course(plan.n_chains, n_draws(plan.stages));
+    const SamplingResult first = run_chains(in_.backend, plan, &course);
+    result.n_quarantined = first.n_quarantined;
+    result.times = course.times;
+    for (Matrix<float>& x : course.draws) {
+      x = in_.data.to_data_units(x);
+      for (std::size_t k = 0; k < 4; ++k) result.w1[k].push_back(law_.w1()(x, k));
+    }
+    result.last = std::move(course.draws.back());
+
+    // At rest, on some of the chains.
+    const std::int64_t n = std::min(in_.config.evaluation.accelerate_chains, plan.n_chains);
+    const auto more = static_cast<std::int64_t>(std::ceil(in_.config.evaluation.accelerate_time / stage.dt));
+    const std::int64_t thin = std::max<std::int64_t>(1, more / n_rest_draws);
+    plan.first_step = static_cast<std::uint64_t>(n_steps) + 1;
+    plan.n_chains = n;
+    plan.initial.kind = InitialKind::file;
+    plan.initial.space = InitialSpace::x;
+    Matrix<float> start(n, 2);
+    std::copy_n(first.last_draw.data(), start.size(), start.data());
+    plan.initial.rows = start.view();
+    plan.stages = plain_schedule(stage, 0, more, thin);
+    CourseSink rest(n, n_draws(plan.stages));
+    run_chains(in_.backend, plan, &rest);
+    result.spacing = stage.dt * static_cast<double>(thin);
+    for (std::size_t o = 0; o < std::size(observables); ++o) {
+      Matrix<float> values(n, static_cast<std::int64_t>(rest.draws.size()));
+      for (std::size_t t = 0; t < rest.draws.size(); ++t) {
+        const Matrix<float> x = in_.data.to_data_units(rest.draws[t]);
+        for (std::int64_t i = 0; i < n; ++i) {
+          values(i, static_cast<std::int64_t>(t)) =
+              static_cast<float>(observables[o].of(x(i, 0) - centre_[0], x(i, 1) - centre_[1]));
+        }
+      }
+      result.autocorrelation[o] = integrated_autocorrelation_time(values);
+    }
+    return result;
+  }
+
+ private:
+  static constexpr std::int64_t n_times = 100, n_rest_draws = 1000;
+  const EvaluationInput& in_;
+  const PlaneReference& law_;
+  std::vector<double> centre_;
+};
+
+// Mean of the squares along a direction, with its standard error from the spread of the squares.
+struct SecondMoment {
+  double value = 0.0, error = 0.0;
+};
+SecondMoment second_moment(const Matrix<float>& draws, const PlaneDirection& direction) {
+  std::vector<float> squares = projection(draws, direction.unit);
+  for (float& v : squares) v *= v;
+  const Moments m = moments(squares);
+  return {m.mean, std::sqrt(m.variance / static_cast<double>(m.n))};
+}
+
+void report(const Accelerated& run, const Accelerated& plain, EvaluationOutcome& out) {
+  const std::string key = run.key(), name = run.name();
+  for (std::size_t o = 0; o < std::size(observables); ++o) {
+    const AutocorrelationTime& t = run.autocorrelation[o];
+    const double factor = run.spacing * t.time / (plain.spacing * plain.autocorrelation[o].time);
+    std::string note = fmt::format("in τ, ± {:.2g}", run.spacing * t.standard_error);
+    if (&run != &plain) note += fmt::format("; {:.3g} of the reversible one", factor);
+    if (!t.settled) note += "; the chains are too short for it: raise evaluation.accelerate_time";
+    out.add(fmt::format("autocorrelation_time_{}_{}", observables[o].key, key),
+            fmt::format("{}: autocorrelation time of {}", name, observables[o].label), run.spacing * t.time, note);
+  }
+  for (const PlaneDirection& d : plane_directions()) {
+    const SecondMoment m = second_moment(run.last, d), reference = second_moment(plain.last, d);
+    std::string note = fmt::format("± {:.2g}", m.error);
+    if (&run != &plain) {
+      note += fmt::format("; {:+.3g} ± {:.2g} from the reversible one", m.value - reference.value,
+                          std::hypot(m.error, reference.error));
+    }
+    out.add(fmt::format("second_moment_{}_{}", d.key, key), fmt::format("{}: E x² along {}", name, d.label), m.value,
+            note);
+  }
+  if (run.n_quarantined > 0) {
+    out.add("chains_quarantined_" + key, name + ": chains quarantined", static_cast<double>(run.n_quarantined),
+            fmt::format("of {}", run.last.rows()));
+  }
+}
+
+}  // namespace
+
+void evaluate_acceleration(const EvaluationInput& in, EvaluationOutcome& out) {
+  if (in.config.evaluation.accelerate.empty()) return;
+  std::vector<double> strengths = in.config.evaluation.accelerate;
+  std::sort(strengths.begin(), strengths.end());
+  strengths.insert(strengths.begin(), 0.0);
+  const double sigma = in.training.levels.back().sigma * in.data.scaling.scale;
+  const PlaneReference law(*in.data.target, sigma, in.config.sampling.chains, in.config.run.seed, 1);
+  Accelerator accelerator(in, law);
+  std::vector<Accelerated> runs;
+  Progress bar("acceleration", static_cast<double>(strengths.size()), "drifts");
+  for (const double strength : strengths) {
+    runs.push_back(accelerator.run(strength));
+    bar.update(static_cast<double>(runs.size()));
+  }
+  for (const Accelerated& run : runs) report(run, runs.front(), out);
+
+  std::vector<std::string> panels;
+  std::vector<std::vector<DistanceCourse>> courses;
+  std::vector<double> floors;
+  for (std::size_t k = 0; k < 4; ++k) {
+    const PlaneDirection& d = plane_directions()[k];
+    panels.push_back("along " + d.label);
+    floors.push_back(law.floor([&](MatrixView<const float> set) { return law.w1()(set, k); }).mean);
+    courses.emplace_back();
+    for (const Accelerated& run : runs) {
+      courses.back().push_back({run.name(), {run.times, run.w1[k]}});
+      out.add(fmt::format("w1_{}_{}", d.key, run.key()), fmt::format("{}: W1 along {} at the end", run.name(), d.label),
+              run.w1[k].back());
+      out.metrics.back().floor = floors.back();
+      out.metrics.back().floor_deviation = 0.0;
+    }
+  }
+  if (const FigureFile file = draw(figure_distance_over_time("W1", panels, courses, floors), in.folder.figures())) {
+    out.figures.push_back({file.svg,
+                           "1-Wasserstein distance of the chains to the law smoothed by the last noise level, against "
+                           "time: the same network, start and noise with the reversible drift and with irreversible "
+                           "ones. Where curves level off above the floor, that is the learned score's own law."});
+  }
+}
+
+}  // namespace tarn
