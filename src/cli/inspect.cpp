@@ -14,11 +14,13 @@
 #include "tarn/core/version.hpp"
 #include "tarn/evaluation/moments.hpp"
 #include "tarn/experiment/config_schema.hpp"
+#include "tarn/experiment/drift_check.hpp"
 #include "tarn/experiment/runner.hpp"
 #include "tarn/io/draws.hpp"
 #include "tarn/io/npy.hpp"
 #include "tarn/io/npz.hpp"
 #include "tarn/io/safetensors.hpp"
+#include "tarn/models/drift.hpp"
 #include "tarn/models/weights_file.hpp"
 
 namespace tarn::cli {
@@ -31,6 +33,18 @@ std::string shape_text(const std::string& name, ElementType dtype, const std::ve
   return fmt::format("  {:<24} {:<5} [{}]\n", name, name_of(dtype), fmt::join(shape, ", "));
 }
 
+// What chains of a network may be expected to do (models/drift.hpp). Data are not at hand here, so points are those of a normal law.
+std::string drift_text(const SamplingNetwork& network) {
+  const RunnableNetwork runnable(network);
+  const double step = smallest_stable_step(runnable.view(), network.sigma, {}, 32);
+  const double rate = outward_growth(runnable.view()).rate;
+  return fmt::format(
+      "  largest stable dt {:.4g} (at 32 normal points of RMS norm 1{})\n  growth rate of |x| at large |x| {:.4g}: "
+      "{}\n",
+      step, network.sigma > 0.0 ? fmt::format(", sigma {:.4g} added", network.sigma) : "", rate,
+      rate > 0.0 ? "the drift does not confine" : "the drift confines");
+}
+
 std::string inspect_safetensors(const fs::path& path) {
   const TensorFile file = read_safetensors(path);
   std::string text;
@@ -38,6 +52,7 @@ std::string inspect_safetensors(const fs::path& path) {
   for (const auto& [key, value] : file.metadata) {
     text += fmt::format("  {:<24} {}\n", key, value.size() > 80 ? value.substr(0, 77) + "..." : value);
   }
+  if (file.metadata.contains("tarn_kind")) text += drift_text(from_tensors(file));
   return text;
 }
 
@@ -75,6 +90,9 @@ std::string inspect_run(const fs::path& path) {
                                  config.model.nonlinearity, config.data.kind);
   text += fmt::format("  {} noise levels kept, {}\n", folder.level_files().size(),
                       fs::exists(folder.done()) ? "finished" : "not finished");
+  if (fs::exists(folder.weights())) {
+    text += drift_text(load_network(folder.weights()));
+  }
   for (const fs::path& file :
        {folder.config(), folder.metrics(), folder.weights(), folder.samples_file(), folder.report()}) {
     if (fs::exists(file)) text += fmt::format("  {}\n", file.string());

@@ -15,6 +15,7 @@ enum class EvaluationNoise : std::uint64_t {
   bootstrap = 7,        ///< resamples: item = which statistic, step = resample
   gaussian = 9,         ///< draws of a fitted Gaussian
   reference = 8,        ///< smoothing of reference draws: item = first draw
+  drift = 16,  ///< directions in models/stable_step.cpp and outward_growth.cpp, points in experiment/drift_check.cpp
 };
 
 /// Chain number of item `index` (below 2^40).

@@ -105,6 +105,11 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   const double quarantined = static_cast<double>(in.sampling.result.n_quarantined);
   outcome.add("chains_quarantined", "chains quarantined", quarantined,
               fmt::format("of {}", in.sampling.last_draw.rows()));
+  const DriftCheck& drift = in.sampling.drift;
+  outcome.add("largest_stable_dt", "largest stable dt of the last level", drift.stable_dt,
+              fmt::format("used: {:.4g}", drift.dt));
+  outcome.add("outward_rate", "growth rate of |x| far from the data", drift.outward_rate,
+              drift.outward_rate > 0.0 ? "above 0: the drift does not confine" : "below 0: the drift confines");
   if (in.data.target && in.data.n_outputs == 1 && in.data.n_inputs == 0 && in.data.target->has_density(0.0)) {
     evaluate_one_dimensional(in, outcome);
   } else if (in.data.image) {
@@ -126,6 +131,8 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
          m.note.empty() ? "" : "  " + m.note);
   }
   for (const std::string& warning : outcome.warnings) warn("{}", warning);
+  // these were said before the chains ran
+  outcome.warnings.insert(outcome.warnings.end(), drift.warnings.begin(), drift.warnings.end());
   return outcome;
 }
 

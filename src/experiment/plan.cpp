@@ -60,6 +60,7 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
                               config.training.batch_size, plan.sigmas.size(), si(parameters)));
   lines.push_back(
       fmt::format("sampling: {} chains, {:.0f} steps each, {:.0f} draws kept of each", s.chains, per_chain, draws));
+  for (std::string& line : drift_forecast(config, data.n_outputs)) lines.push_back(std::move(line));
   lines.push_back(fmt::format("memory: data {}, training {}, chains {}",
                               bytes(4.0 * static_cast<double>(data.rows.size())), bytes(4.0 * 5.0 * parameters),
                               bytes(4.0 * chains * (3.0 * D + K + (s.record.reservoir ? N : 0.0)))));

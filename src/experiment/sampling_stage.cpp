@@ -273,6 +273,8 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   const SamplingRun& run = setup.run;
   SamplingOutcome outcome;
   outcome.stages = run.stages;
+  outcome.drift = check_drift(config, run, data.rows);
+  for (const std::string& warning : outcome.drift.warnings) warn("{}", warning);
 
   DrawLayout layout;
   layout.n_chains_total = s.chains;

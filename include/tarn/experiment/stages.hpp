@@ -9,6 +9,7 @@
 
 #include "tarn/compute/backend.hpp"
 #include "tarn/experiment/config.hpp"
+#include "tarn/experiment/drift_check.hpp"
 #include "tarn/experiment/prepared_data.hpp"
 #include "tarn/experiment/run_folder.hpp"
 #include "tarn/models/sampling_network.hpp"
@@ -78,6 +79,7 @@ struct SamplingOutcome {
   Matrix<float> inputs;     ///< `[n_chains, U]` of the last step, or empty
   Matrix<float> clamp;      ///< `[1 or n_chains, D]`, or empty
   std::vector<Stage> stages;
+  DriftCheck drift;
 };
 
 /// Runs the chains of a resolved config's [sampling] table. Draws go to `<folder>/samples` (segments) and, where merging is on and all
