@@ -49,9 +49,9 @@ std::string dt_warning(const Config& config, const Stage& stage, std::size_t num
 std::string growth_warning(const Config& config, double rate, double time) {
   std::string text = fmt::format(
       "far from the data the drift of the last noise level points outward in some direction: chains that get there "
-      "grow by e every {:.3g} "
-      "tau (this run spends {:.3g} tau at that level); ",
-      1.0 / rate, time);
+      "grow by e every {:.3g} tau "
+      "(this run spends {:.3g} tau at that level{}); ",
+      1.0 / rate, time, rate * time < 1.0 ? ", so a longer one would show it" : "");
   const QualityConfig& q = config.training.quality;
   if (parse_model_kind(config.model.kind) != ModelKind::reservoir_sampler) {
     text += "a bounded nonlinearity (tanh, sigmoid) confines";

@@ -24,7 +24,7 @@ std::vector<double> stable_steps(const NetworkView& network, MatrixView<const fl
 
 /// How fast |x| may grow far from the data.
 struct OutwardGrowth {
-  /// Largest `u . f(R u) / R` over unit vectors u as R grows, per unit of time. Below 0 the drift confines: it points inward from
+  /// Largest `u^T f(R u) / R` over unit vectors u as R grows, per unit of time. Below 0 the drift confines: it points inward from
   /// everywhere far out. Above 0 it points outward along `direction`, however far out, and chains that get there may explode.
   double rate = 0.0;
   std::vector<double> direction;  ///< `[D]`, the unit vector u where that is so
