@@ -12,6 +12,7 @@ using Action = std::function<int()>;
 void add_run(CLI::App& app, Action& action);
 void add_sample(CLI::App& app, Action& action);
 void add_score(CLI::App& app, Action& action);
+void add_evaluate(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_weights(CLI::App& app, Action& action);  ///< import, export
 void add_merge(CLI::App& app, Action& action);

@@ -100,6 +100,17 @@ void add_set_comparison(MatrixView<const float> draws, MatrixView<const float> r
   add(c.sliced_w2, "sliced_w2", fmt::format("sliced W2 {}", label));
 }
 
+void write_metrics(const EvaluationInput& in, const EvaluationOutcome& outcome) {
+  JsonLines lines(in.folder.metrics());
+  info("{:<44} {:>10}  {:>10}", "evaluation", "value", "floor");
+  for (const Metric& m : outcome.metrics) {
+    lines.write(json_line(m));
+    info("  {:<42} {:>10}  {:>10}{}", m.label, text_of(m.value), std::isnan(m.floor) ? "" : text_of(m.floor),
+         m.note.empty() ? "" : "  " + m.note);
+  }
+  for (const std::string& warning : outcome.warnings) warn("{}", warning);
+}
+
 EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   EvaluationOutcome outcome;
   const double quarantined = static_cast<double>(in.sampling.result.n_quarantined);
@@ -122,15 +133,7 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
     }
   }
   training_figure(in, outcome);
-
-  JsonLines lines(in.folder.metrics());
-  info("{:<44} {:>10}  {:>10}", "evaluation", "value", "floor");
-  for (const Metric& m : outcome.metrics) {
-    lines.write(json_line(m));
-    info("  {:<42} {:>10}  {:>10}{}", m.label, text_of(m.value), std::isnan(m.floor) ? "" : text_of(m.floor),
-         m.note.empty() ? "" : "  " + m.note);
-  }
-  for (const std::string& warning : outcome.warnings) warn("{}", warning);
+  write_metrics(in, outcome);
   // these were said before the chains ran
   outcome.warnings.insert(outcome.warnings.end(), drift.warnings.begin(), drift.warnings.end());
   return outcome;

@@ -44,6 +44,19 @@ RunFolder RunFolder::open(const fs::path& path) {
   return folder;
 }
 
+RunFolder RunFolder::create_evaluation() const {
+  std::error_code error;
+  for (int number = 1; number < 10000; ++number) {
+    RunFolder folder(path_ / fmt::format("evaluation-{}", number));
+    if (fs::create_directory(folder.path(), error)) {
+      fs::create_directory(folder.figures());
+      return folder;
+    }
+    if (error) fail("{}: the folder of an evaluation cannot be made: {}", folder.path().string(), error.message());
+  }
+  fail("{}: no free name for an evaluation", path_.string());
+}
+
 fs::path RunFolder::level_file(std::int64_t level) const {
   return checkpoints() / fmt::format("level-{:02}.safetensors", level);
 }

@@ -73,7 +73,8 @@ TEST_F(Cli, SaysWhatItIs) {
   EXPECT_THAT(version.out, testing::StartsWith("tarn "));
   const Outcome help = tarn("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* command : {"run", "sample", "score", "inspect", "import", "export", "merge", "devices", "check"}) {
+  for (const char* command :
+       {"run", "sample", "score", "evaluate", "inspect", "import", "export", "merge", "devices", "check"}) {
     EXPECT_THAT(help.out, HasSubstr(command));
   }
   const Outcome devices = tarn("devices");
@@ -103,6 +104,18 @@ TEST_F(Cli, WrongUsageExitsWithTwo) {
   test::write_text(folder / "broken.toml", "[data\nkind=");
   expect_refused("check broken.toml", 2, "broken.toml:1");
   EXPECT_FALSE(fs::exists(folder / "runs")) << "a refused run leaves nothing behind";
+}
+
+TEST_F(Cli, EvaluateJudgesAFinishedRunAgain) {
+  const std::string run = run_tiny();
+  expect_fine("-q evaluate " + run + " --threads 1");
+  EXPECT_TRUE(fs::exists(folder / run / "evaluation-1/report.html"));
+  expect_refused("evaluate nothing", 1, "nothing: no such run folder");
+  expect_refused("-q evaluate " + run + " --against nothing.npy", 1, "nothing.npy");
+  expect_refused("evaluate", 2, "run is required");
+  fs::remove(folder / run / "samples.nc");
+  expect_refused("-q evaluate " + run, 1, "samples.nc: missing");
+  EXPECT_FALSE(fs::exists(folder / run / "evaluation-2")) << "a refusal leaves nothing behind";
 }
 
 TEST_F(Cli, FailuresExitWithOneOrTwoAndOneLine) {

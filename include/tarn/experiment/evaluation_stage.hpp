@@ -42,6 +42,9 @@ struct EvaluationInput {
 /// All that applies to the run: one-dimensional laws, image sets, moments. Writes figures, grids and lines of metrics.jsonl.
 EvaluationOutcome evaluation_stage(const EvaluationInput& input);
 
+/// Appends the figures of merit to metrics.jsonl and shows them, with the warnings.
+void write_metrics(const EvaluationInput& input, const EvaluationOutcome& outcome);
+
 /// 1-D runs with a known law: learned score per level, density, stationary law, KL, W1, score error, each with its floor.
 void evaluate_one_dimensional(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Image runs: sample grids beside real ones; share of chains that left the data, at the end and after further steps at the last level.

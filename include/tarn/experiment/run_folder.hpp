@@ -22,6 +22,10 @@ class RunFolder {
   /// An existing run. Throws `Error` where `path` is not the folder of a run.
   static RunFolder open(const std::filesystem::path& path);
 
+  /// Makes `evaluation-1`, or the next free number, inside this run: what is found later does not touch what the run wrote.
+  /// Throws `Error`.
+  RunFolder create_evaluation() const;
+
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config() const { return path_ / "config.toml"; }
   std::filesystem::path log() const { return path_ / "log.txt"; }
