@@ -20,7 +20,6 @@
 #include "tarn/io/npy.hpp"
 #include "tarn/io/npz.hpp"
 #include "tarn/io/safetensors.hpp"
-#include "tarn/models/drift.hpp"
 #include "tarn/models/weights_file.hpp"
 
 namespace tarn::cli {
@@ -37,9 +36,9 @@ std::string shape_text(const std::string& name, ElementType dtype, const std::ve
 std::string drift_text(const SamplingNetwork& network) {
   const RunnableNetwork runnable(network);
   const double step = smallest_stable_step(runnable.view(), network.sigma, {}, 32);
-  const double rate = outward_growth(runnable.view()).rate;
+  const double rate = largest_outward_rate(runnable.view());
   return fmt::format(
-      "  largest stable dt {:.4g} (at 32 normal points of RMS norm 1{})\n  growth rate of |x| at large |x| {:.4g}: "
+      "  largest stable dt {:.4g} (at normal points of RMS norm 1{})\n  growth rate of |x| at large |x| {:.4g}: "
       "{}\n",
       step, network.sigma > 0.0 ? fmt::format(", sigma {:.4g} added", network.sigma) : "", rate,
       rate > 0.0 ? "the drift does not confine" : "the drift confines");

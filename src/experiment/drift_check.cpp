@@ -11,7 +11,9 @@
 namespace tarn {
 namespace {
 
-constexpr std::int64_t points_of_last = 32, points_of_others = 4;
+constexpr std::int64_t points_of_last = 32, points_of_others = 4, most_starts = 16;
+// Products of weights that a look may cost, some seconds each: N = 20000, D = 300 gets 13 points and 8 starts.
+constexpr double products_for_points = 5e9, products_for_starts = 2e10;
 constexpr double suggested_share = 0.1;  // of the largest stable step: the stiffest direction is 5 % too wide there
 // Stream::evaluation, behind the directions of models/stable_step.cpp (src/evaluation/evaluation_noise.hpp).
 constexpr std::uint64_t first_chain = (std::uint64_t{16} << 40) + (std::uint64_t{1} << 38);
@@ -29,6 +31,13 @@ Matrix<float> points_for(const NetworkView& network, double sigma, MatrixView<co
     for (std::int64_t d = 0; d < D; ++d) points(i, d) += static_cast<float>(spread * static_cast<double>(noise(i, d)));
   }
   return points;
+}
+
+std::int64_t affordable(double budget, double products_each, std::int64_t least, std::int64_t most) {
+  return std::clamp(static_cast<std::int64_t>(budget / products_each), least, most);
+}
+double weights_of(const NetworkView& network) {
+  return static_cast<double>(network.n_neurons) * static_cast<double>(network.n_outputs);
 }
 
 bool is_bounded(Nonlinearity phi) { return phi == Nonlinearity::tanh || phi == Nonlinearity::sigmoid; }
@@ -68,12 +77,19 @@ std::string growth_warning(const Config& config, double rate, double time) {
 
 double smallest_stable_step(const NetworkView& network, double sigma, MatrixView<const float> rows, std::int64_t n,
                             bool reservoir, MatrixView<const float> inputs) {
+  const double each = 64.0 * weights_of(network);  // 32 dimensions, two products of weights for each
+  n = affordable(products_for_points * static_cast<double>(n) / points_of_last, each, 1, n);
   double least = reservoir ? 2.0 : std::numeric_limits<double>::infinity();
   for (const double step : stable_steps(network, points_for(network, sigma, rows, n, inputs))) {
     if (std::isnan(step)) return step;
     least = std::min(least, step);
   }
   return least;
+}
+
+double largest_outward_rate(const NetworkView& network) {
+  const double each = 400.0 * weights_of(network);  // a hundred iterations of four products
+  return outward_growth(network, affordable(products_for_starts, each, 4, most_starts)).rate;
 }
 
 DriftCheck check_drift(const Config& config, const SamplingRun& run, MatrixView<const float> rows) {
@@ -102,7 +118,7 @@ DriftCheck check_drift(const Config& config, const SamplingRun& run, MatrixView<
   }
   check.stable_dt = limit;
   check.dt = last.dt;
-  check.outward_rate = outward_growth(last.network->view()).rate;
+  check.outward_rate = largest_outward_rate(last.network->view());
   if (worst < run.stages.size()) {
     check.warnings.push_back(
         dt_warning(config, run.stages[worst], worst, run.stages.size(), limit_of_worst, smallest_dt0));

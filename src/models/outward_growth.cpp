@@ -82,7 +82,7 @@ double ascend(const FarDrift& drift, Vector& u) {
     if (!(slope > 1e-20 * (1.0 + rate * rate)) || !normalise(trial)) break;
     const double tried = drift.rate(trial, trial_gradient);
     if (tried > rate) {
-      const bool settled = tried - rate < 1e-12 * (1.0 + std::abs(rate));
+      const bool settled = tried - rate < 1e-8 * (1.0 + std::abs(rate));
       rate = tried;
       u.swap(trial);
       gradient.swap(trial_gradient);

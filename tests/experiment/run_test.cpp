@@ -177,6 +177,28 @@ TEST_F(Run, TrainsOnFromGivenWeights) {
       UsageError);
 }
 
+// A second level at sigma 1e-25 asks for output weights beyond float32. The line that stops the run names the weights of the first, which are
+// there and in order.
+TEST_F(Run, TrainingThatRunsOffNamesTheLastGoodWeights) {
+  const Config config = parse_config(
+      test::tiny_peak, "tiny.toml",
+      {"training.noise.levels=2", "training.noise.last=1e-25", "training.quality.output_scaling=\"inverse_sigma2\""});
+  std::string message;
+  try {
+    run_experiment(config, {folder / "runs", 1});
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  const std::string word = "last good weights: ";
+  ASSERT_THAT(message, testing::AllOf(HasSubstr("level 2 of 2"), HasSubstr("|W_out| = "), HasSubstr(word)));
+  EXPECT_EQ(message.find('\n'), std::string::npos);
+  const std::size_t from = message.find(word) + word.size();
+  const fs::path good = message.substr(from, message.find(';', from) - from);
+  EXPECT_EQ(good.filename(), "level-00.safetensors");
+  load_network(good).validate();
+  EXPECT_FALSE(fs::exists(good.parent_path().parent_path() / "weights.safetensors"));
+}
+
 TEST_F(Run, RefusesWhatIsNoRun) {
   EXPECT_THROW(load_run(folder / "nothing"), Error);
   EXPECT_THROW(load_run(folder), Error);
