@@ -28,8 +28,14 @@ namespace {
 namespace fs = std::filesystem;
 
 // Text of the lines of one file, complete before any is printed: a file that turns out broken shows nothing.
-std::string shape_text(const std::string& name, ElementType dtype, const std::vector<std::int64_t>& shape) {
-  return fmt::format("  {:<24} {:<5} [{}]\n", name, name_of(dtype), fmt::join(shape, ", "));
+std::string in_brackets(const Shape& shape) {
+  std::string text;
+  for (const std::int64_t extent : shape) text += (text.empty() ? "[" : ", ") + std::to_string(extent);
+  return text.empty() ? "[]" : text + "]";
+}
+
+std::string shape_text(const std::string& name, ElementType dtype, const Shape& shape) {
+  return fmt::format("  {:<24} {:<5} {}\n", name, name_of(dtype), in_brackets(shape));
 }
 
 // What chains of a network may be expected to do (models/drift.hpp). Data are not at hand here, so points are those of a normal law.
@@ -49,7 +55,8 @@ std::string inspect_safetensors(const fs::path& path) {
   std::string text;
   for (const auto& [name, tensor] : file.tensors) text += shape_text(name, tensor.dtype, tensor.shape);
   for (const auto& [key, value] : file.metadata) {
-    text += fmt::format("  {:<24} {}\n", key, value.size() > 80 ? value.substr(0, 77) + "..." : value);
+    const bool long_value = value.size() > 80;
+    text += fmt::format("  {:<24} {}{}\n", key, value.substr(0, long_value ? 77 : 80), long_value ? "..." : "");
   }
   if (file.metadata.contains("tarn_kind")) text += drift_text(from_tensors(file));
   return text;
@@ -63,7 +70,7 @@ std::string inspect_arrays(const fs::path& path) {
 
 std::string inspect_array(const fs::path& path) {
   const NpyArray array = read_npy(path);
-  return fmt::format("  {} [{}]\n", name_of(array.dtype), fmt::join(array.shape, ", "));
+  return fmt::format("  {} {}\n", name_of(array.dtype), in_brackets(array.shape));
 }
 
 std::string inspect_draws(const fs::path& path) {

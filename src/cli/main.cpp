@@ -5,10 +5,12 @@
 
 #include "commands.hpp"
 #include "tarn/core/error.hpp"
+#include "tarn/core/interrupt.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/version.hpp"
 
-// Exit codes: 0 done, 1 failed, 2 bad usage or config.
+// Exit codes: 0 done, 1 failed, 2 bad usage or config; after a signal and a save 130 (SIGINT), 143 (SIGTERM), 138
+// (SIGUSR1).
 int main(int argc, char** argv) {
   CLI::App app{"tarn: neural circuits that sample", "tarn"};
   app.set_version_flag("--version",
@@ -19,9 +21,9 @@ int main(int argc, char** argv) {
   app.add_flag("-q,--quiet", quiet, "Warnings and errors only");
 
   tarn::cli::Action action;
-  for (auto* add : {tarn::cli::add_run, tarn::cli::add_sample, tarn::cli::add_score, tarn::cli::add_evaluate,
-                    tarn::cli::add_inspect, tarn::cli::add_weights, tarn::cli::add_merge, tarn::cli::add_devices,
-                    tarn::cli::add_check}) {
+  for (auto* add : {tarn::cli::add_run, tarn::cli::add_sample, tarn::cli::add_resume, tarn::cli::add_score,
+                    tarn::cli::add_evaluate, tarn::cli::add_inspect, tarn::cli::add_weights, tarn::cli::add_merge,
+                    tarn::cli::add_devices, tarn::cli::add_check}) {
     add(app, action);
   }
   app.failure_message([](const CLI::App*, const CLI::Error& error) {
@@ -35,6 +37,9 @@ int main(int argc, char** argv) {
   try {
     tarn::set_quiet(quiet);
     return action();
+  } catch (const tarn::Interrupted& stop) {
+    fmt::print(stderr, "tarn: {}: saved and stopped; tarn resume goes on from there\n", stop.what());
+    return 128 + stop.signal();
   } catch (const tarn::UsageError& error) {
     fmt::print(stderr, "tarn: {}\n", error.what());
     return 2;

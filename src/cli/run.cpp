@@ -5,6 +5,7 @@
 
 #include "commands.hpp"
 #include "tarn/core/error.hpp"
+#include "tarn/core/interrupt.hpp"
 #include "tarn/experiment/runner.hpp"
 
 namespace tarn::cli {
@@ -36,12 +37,14 @@ void add_run(CLI::App& app, Action& action) {
       std::vector<std::string> overrides = a->set;
       if (!a->device.empty()) overrides.push_back("run.device=\"" + a->device + "\"");
       if (!a->init.empty()) overrides.push_back("training.init=\"" + a->init + "\"");
+      if (std::filesystem::is_directory(a->config)) refuse_run_folder(a->config);
       const Config config = load_config(a->config, overrides);
       const RunOptions options{a->out, a->threads};
       if (a->dry_run) {
         for (const std::string& line : plan_of(config, options)) fmt::print("{}\n", line);
         return 0;
       }
+      catch_signals();
       if (command->count("--seeds") > 0) {
         run_seeds(config, options, a->seeds);
       } else {

@@ -4,6 +4,7 @@
 
 #include "commands.hpp"
 #include "tarn/core/error.hpp"
+#include "tarn/core/interrupt.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/experiment/runner.hpp"
 #include "tarn/io/file.hpp"
@@ -56,7 +57,39 @@ StoredRun from_weights(const fs::path& path, const std::string& nonlinearity,
   return run;
 }
 
+StoredRun load_source(const fs::path& source, const std::string& nonlinearity,
+                      const std::vector<std::string>& overrides) {
+  if (!fs::exists(source)) fail("{}: no such run folder or weights file", source.string());
+  return fs::is_directory(source) ? load_run(source, overrides) : from_weights(source, nonlinearity, overrides);
+}
+
+void draw_samples(const StoredRun& run, Backend& backend, const fs::path& out, const ChainRange& range,
+                  const Continuation& continuation) {
+  sampling_stage(run.config, run.data, run.levels, backend, out, range, continuation);
+  write_file_atomically(out / "DONE", std::string_view("done\n"));
+  continuation.checkpoints->clear();
+  fs::remove(out / "checkpoints");
+  info("draws are in {}", (fs::exists(out / "samples.nc") ? out / "samples.nc" : out / "samples").string());
+}
+
 }  // namespace
+
+void resume_sample(const fs::path& out, const ResumeOptions& options) {
+  const auto checkpoint = Checkpoints::latest(out / "checkpoints");
+  if (!checkpoint) fail("{}: holds no checkpoint to go on from; start it again with tarn sample", out.string());
+  StoredRun run = load_source(checkpoint->metadata_at("source"), checkpoint->metadata_at("nonlinearity"), {});
+  run.config = load_config((out / "config.toml").string());
+  const ChainRange range =
+      range_within(parse_range(checkpoint->metadata_at("chain_range")), run.config.sampling.chains);
+  const auto backend = resumed_backend(*checkpoint, options, run.data.n_outputs <= 16);
+  const std::string inputs = fingerprint(run.config, run.data, run.levels);
+  require_same_inputs(*checkpoint, inputs, options);
+  auto facts = checkpoint_facts(*backend, inputs);
+  for (const char* key : {"source", "nonlinearity", "chain_range"}) facts[key] = checkpoint->metadata_at(key);
+  Checkpoints checkpoints(out / "checkpoints", run.config.checkpoint, facts);
+  info("draws of {} go on in {}", checkpoint->metadata_at("source"), out.string());
+  draw_samples(run, *backend, out, range, {&checkpoints, &*checkpoint});
+}
 
 void add_sample(CLI::App& app, Action& action) {
   struct Arguments {
@@ -107,9 +140,7 @@ void add_sample(CLI::App& app, Action& action) {
       set("sampling.record.every", a->record_every);
 
       const fs::path source(a->source);
-      if (!fs::exists(source)) fail("{}: no such run folder or weights file", a->source);
-      const StoredRun run =
-          fs::is_directory(source) ? load_run(source, overrides) : from_weights(source, a->nonlinearity, overrides);
+      const StoredRun run = load_source(source, a->nonlinearity, overrides);
       // All that can be refused before there is a folder to show for it.
       const ChainRange range =
           range_within(a->range.empty() ? ChainRange{} : parse_range(a->range), run.config.sampling.chains);
@@ -122,10 +153,18 @@ void add_sample(CLI::App& app, Action& action) {
       } else if (fs::exists(out) && !fs::is_empty(out)) {
         fail("{}: exists and is not empty; draws are never mixed with older ones, give another --out", a->out);
       }
+      catch_signals();
       fs::create_directories(out);
       write_file_atomically(out / "config.toml", to_toml(run.config, {"resolved by tarn sample"}));
-      const SamplingOutcome outcome = sampling_stage(run.config, run.data, run.levels, *backend, out, range);
-      info("draws are in {}", (fs::exists(out / "samples.nc") ? out / "samples.nc" : out / "samples").string());
+      auto facts = checkpoint_facts(*backend, fingerprint(run.config, run.data, run.levels));
+      facts["source"] = fs::absolute(source).string();
+      facts["nonlinearity"] = a->nonlinearity;
+      facts["chain_range"] = fmt::format("{}:{}", range.begin, range.end);
+      Checkpoints checkpoints(out / "checkpoints", run.config.checkpoint, facts);
+      TensorFile begin;
+      begin.metadata["metrics_bytes"] = synced_size(out / "metrics.jsonl");
+      checkpoints.save(begin, "begin");
+      draw_samples(run, *backend, out, range, {&checkpoints, nullptr});
       return 0;
     };
   });

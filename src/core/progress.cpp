@@ -58,8 +58,8 @@ void Progress::update(double done, const std::string& note) {
 void Progress::print() {
   printed_ = true;
   const double share = std::clamp(done_ / total_, 0.0, 1.0), elapsed = seconds();
-  const double rate = elapsed > 0.0 ? done_ / elapsed : 0.0;
-  const std::string left = share > 0.0 ? duration(elapsed * (1.0 - share) / share) : "?";
+  const double rate = elapsed > 0.0 ? (done_ - base_) / elapsed : 0.0;
+  const std::string left = rate > 0.0 ? duration(std::max(total_ - done_, 0.0) / rate) : "?";
   const std::string tail = note_.empty() ? "" : ", " + note_;
   if (!terminal_) {
     std::fputs(

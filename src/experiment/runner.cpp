@@ -1,5 +1,7 @@
 #include "tarn/experiment/runner.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 
@@ -24,6 +26,82 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
+namespace {
+
+// From training to the report, or what of that is left to do.
+RunOutcome perform(const Config& config, const std::string& resolved, const PreparedData& data, Backend& backend,
+                   const RunFolder& folder, Checkpoints& checkpoints, const TensorFile* from,
+                   std::chrono::steady_clock::time_point start) {
+  JsonLines timing(folder.timing());
+  const double prepared = seconds_since(start);
+  const Continuation continuation{&checkpoints, from};
+  const TrainingOutcome training = train_stage(config, data, backend, folder, continuation);
+  const SamplingOutcome sampling =
+      sampling_stage(config, data, training.levels, backend, folder.path(), {}, continuation);
+  const EvaluationInput input{config, data, training, sampling, backend, folder};
+  const EvaluationOutcome evaluation = evaluation_stage(input);
+  const double total = seconds_since(start);
+  write_report(folder.report(), make_report(input, evaluation, resolved));
+  timing.write(fmt::format(
+      R"({{"prepare_s":{:.3f},"training_s":{:.3f},"training_steps":{},"sampling_s":{:.3f},"chain_steps":{:.0f},"total_s":{:.3f},"threads":{},"resumed":{}}})",
+      prepared, training.seconds, training.n_steps, sampling.result.seconds, sampling.result.chain_steps, total,
+      backend.n_threads(), from != nullptr));
+  write_file_atomically(folder.done(), std::string_view("done\n"));
+  checkpoints.clear();
+  info("done in {}; the report is {}", duration(total), folder.report().string());
+  return {folder.path(), evaluation.metrics};
+}
+
+}  // namespace
+
+std::map<std::string, std::string> checkpoint_facts(const Backend& backend, const std::string& fingerprint) {
+  const Machine machine = machine_of(backend);
+  return {{"tarn_version", std::string(version())},
+          {"device", machine.device},
+          {"instruction_set", machine.isa},
+          {"threads", std::to_string(machine.n_threads)},
+          {"fingerprint", fingerprint}};
+}
+
+std::unique_ptr<Backend> resumed_backend(const TensorFile& checkpoint, const ResumeOptions& options, bool small) {
+  const std::string& device = checkpoint.metadata_at("device");
+  const std::string& isa = checkpoint.metadata_at("instruction_set");
+  const std::string& threads = checkpoint.metadata_at("threads");
+  int n_before = 0;
+  const auto read = std::from_chars(threads.data(), threads.data() + threads.size(), n_before);
+  if (read.ec != std::errc{} || read.ptr != threads.data() + threads.size() || n_before < 0 || n_before > 4096)
+    fail("{}: {} threads make no sense", checkpoint.source, threads);
+  const auto refuse = [&](const std::string& what) {
+    if (options.allow_inexact) {
+      warn("{}; results will not be the same bits", what);
+    } else {
+      fail("{}; with --allow-inexact the run goes on all the same, but its results will not be the same bits", what);
+    }
+  };
+  if (checkpoint.metadata_at("tarn_version") != version())
+    refuse(fmt::format("the checkpoint was written by tarn {}, this is {}", checkpoint.metadata_at("tarn_version"),
+                       version()));
+  if (isa != name_of(current_isa()) && !small) {
+    const auto available = available_isas();
+    if (std::any_of(available.begin(), available.end(), [&](Isa one) { return name_of(one) == isa; })) {
+      use_isa(isa);
+    } else {
+      refuse(fmt::format("the run computed with {}, which is not to be had here", isa));
+    }
+  }
+  const int n_threads = options.n_threads > 0 ? options.n_threads : n_before;
+  if (n_threads != n_before && !small)
+    refuse(fmt::format("the run computed with {} threads, {} were asked for now", n_before, n_threads));
+  return make_backend(device, n_threads);
+}
+
+void require_same_inputs(const TensorFile& checkpoint, const std::string& fingerprint, const ResumeOptions& options) {
+  if (checkpoint.metadata_at("fingerprint") == fingerprint) return;
+  constexpr const char* what = "the data or the files that the config names have changed since the run began";
+  if (!options.allow_inexact) fail("{}; with --allow-inexact it goes on with what is there now", what);
+  warn("{}", what);
+}
+
 RunOutcome run_experiment(Config config, const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const auto backend = make_backend(config.run.device, options.n_threads);
@@ -40,22 +118,37 @@ RunOutcome run_experiment(Config config, const RunOptions& options) {
   save_data_maps(data, folder.data_maps());
   info("data: {}", data.description);
   for (const std::string& line : chosen) info("  {}", line);
-  JsonLines timing(folder.timing());
-  const double prepared = seconds_since(start);
 
-  const TrainingOutcome training = train_stage(config, data, *backend, folder);
-  const SamplingOutcome sampling = sampling_stage(config, data, training.levels, *backend, folder.path());
-  const EvaluationInput input{config, data, training, sampling, *backend, folder};
-  const EvaluationOutcome evaluation = evaluation_stage(input);
-  const double total = seconds_since(start);
-  write_report(folder.report(), make_report(input, evaluation, resolved));
-  timing.write(fmt::format(
-      R"({{"prepare_s":{:.3f},"training_s":{:.3f},"training_steps":{},"sampling_s":{:.3f},"chain_steps":{:.0f},"total_s":{:.3f},"threads":{}}})",
-      prepared, training.seconds, training.n_steps, sampling.result.seconds, sampling.result.chain_steps, total,
-      options.n_threads));
-  write_file_atomically(folder.done(), std::string_view("done\n"));
-  info("done in {}; the report is {}", duration(total), folder.report().string());
-  return {folder.path(), evaluation.metrics};
+  Checkpoints checkpoints(folder.checkpoints(), config.checkpoint,
+                          checkpoint_facts(*backend, fingerprint(config, data)));
+  TensorFile begin;
+  begin.metadata["metrics_bytes"] = synced_size(folder.metrics());
+  checkpoints.save(begin, "begin");
+  return perform(config, resolved, data, *backend, folder, checkpoints, nullptr, start);
+}
+
+RunOutcome resume_experiment(const std::filesystem::path& path, const ResumeOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const RunFolder folder = RunFolder::open(path);
+  if (std::filesystem::exists(folder.done()))
+    fail_usage("{}: the run is finished; its report is {}", path.string(), folder.report().string());
+  const auto checkpoint = Checkpoints::latest(folder.checkpoints());
+  if (!checkpoint) fail("{}: holds no checkpoint to go on from; start it again with tarn run", path.string());
+  const Config config = load_config(folder.config().string());
+  const std::string resolved = read_text_file(folder.config());
+
+  const bool small = load_data_maps(folder.data_maps()).n_outputs <= 16;
+  const auto backend = resumed_backend(*checkpoint, options, small);
+  const PreparedData data = prepare_data(config);
+  const std::string inputs = fingerprint(config, data);
+  require_same_inputs(*checkpoint, inputs, options);
+
+  const LogFile log(folder.log().string());
+  info("run {} goes on after a checkpoint in {}", folder.path().string(), checkpoint->metadata_at("stage"));
+  info("tarn {} ({}), {} ({})", version(), commit(), backend->name(), backend->description());
+  cut_back(folder.metrics(), *checkpoint);
+  Checkpoints checkpoints(folder.checkpoints(), config.checkpoint, checkpoint_facts(*backend, inputs));
+  return perform(config, resolved, data, *backend, folder, checkpoints, &*checkpoint, start);
 }
 
 StoredRun load_run(const std::filesystem::path& path, const std::vector<std::string>& overrides) {

@@ -68,8 +68,8 @@ Inputs read_inputs(const std::string& path, const PreparedData& data, std::int64
   const std::int64_t pieces = series ? shape[0] : 1;
   if (shape.size() < 2 || shape.size() > 3 || shape[shape.size() - 2] != n_chains || shape.back() != n_inputs ||
       pieces < 1) {
-    fail_usage("{}: needs shape [{}, {}] or [T, {}, {}], found [{}]", path, n_chains, n_inputs, n_chains, n_inputs,
-               fmt::join(shape, ", "));
+    fail_usage("{}: needs shape [{}, {}] or [T, {}, {}], found {}", path, n_chains, n_inputs, n_chains, n_inputs,
+               to_string(shape));
   }
   const Matrix<float> all = read_npy_matrix(path);  // first axis as rows, the rest in a row
   const std::int64_t here = range.end - range.begin;
@@ -266,7 +266,8 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
 
 SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
                                const std::vector<SamplingNetwork>& levels, Backend& backend,
-                               const std::filesystem::path& folder, const ChainRange& asked) {
+                               const std::filesystem::path& folder, const ChainRange& asked,
+                               const Continuation& continuation) {
   const SamplingConfig& s = config.sampling;
   const ChainRange range = range_within(asked, s.chains);
   const SamplingSetup setup = make_sampling(config, data, levels, backend, range);
@@ -289,17 +290,49 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
                         {"integrator", s.integrator},
                         {"schedule", s.schedule},
                         {"tau_ms", config.run.tau_ms}};
-  DrawSegments segments(folder / "samples", layout, attributes);
+  DrawSegments segments(folder / "samples", layout, attributes, {},
+                        continuation.from ? OpenMode::resume : OpenMode::create);
   UnscalingSink sink(segments, data);
 
   const double total = static_cast<double>(n_steps(run.stages)) * static_cast<double>(run.n_chains);
   info("sampling: {} chains, {} steps each, {}, {}{}", run.n_chains, n_steps(run.stages), s.schedule, s.integrator,
        run.reservoir ? ", reservoir mode" : "");
   Progress bar("sampling", total, "chain-steps");
-  outcome.result = run_chains(backend, run, &sink, [&](double done, std::int64_t lost) {
-    bar.update(done, lost > 0 ? fmt::format("{} chains quarantined", lost) : "");
-  });
+  SamplingPosition start;
+  SamplingCheckpoints saving;
+  const auto save = [&](const SamplingPosition& at) {
+    TensorFile file;
+    put_position(file, at);
+    segments.put_open_segment(file);
+    file.metadata["metrics_bytes"] = synced_size(folder / "metrics.jsonl");
+    continuation.checkpoints->save(std::move(file), "sampling");
+  };
+  if (continuation.checkpoints) {
+    saving.due = [&] { return continuation.checkpoints->due(); };
+    saving.save = save;
+  }
+  if (continuation.within("sampling")) {
+    start = sampling_position(*continuation.from);
+    segments.take_open_segment(*continuation.from);
+    saving.from = &start;
+    bar.start_at(start.chain_steps);
+    info("sampling: goes on after {} of {} chain-steps", si(start.chain_steps), si(total));
+  }
+  outcome.result = run_chains(
+      backend, run, &sink,
+      [&](double done, std::int64_t lost) {
+        bar.update(done, lost > 0 ? fmt::format("{} chains quarantined", lost) : "");
+      },
+      saving);
   segments.finish({outcome.result.first_bad_step, {}});
+  if (continuation.checkpoints) {  // what comes after need not be done twice
+    SamplingPosition end;
+    end.tile_size = end.tile_begin = run.n_chains;
+    end.chain_steps = outcome.result.chain_steps;
+    end.last_draw = outcome.result.last_draw;
+    end.first_bad_step = outcome.result.first_bad_step;
+    save(end);
+  }
   outcome.last_draw = UnscalingSink::in_file_units(data, outcome.result.last_draw);
   if (!setup.inputs.empty()) {
     outcome.inputs = Matrix<float>(run.n_chains, setup.inputs.cols());
@@ -308,7 +341,7 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   }
   outcome.clamp = setup.clamp;
   info("sampling: done in {}, {} chain-steps/s", duration(outcome.result.seconds),
-       si(outcome.result.chain_steps / outcome.result.seconds));
+       si((outcome.result.chain_steps - start.chain_steps) / outcome.result.seconds));
   if (outcome.result.n_quarantined > 0) {
     const auto& first = outcome.result.first_bad_step;
     const auto chain = std::find_if(first.begin(), first.end(), [](auto step) { return step >= 0; }) - first.begin();

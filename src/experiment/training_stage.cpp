@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tarn/core/log.hpp"
@@ -23,6 +24,33 @@ std::string json_line(const TrainingRecord& r) {
   line["excess_loss"] = r.loss.excess;
   if (r.loss.gradient_norm > 0.0) line["gradient_norm"] = r.loss.gradient_norm;
   return line.dump();
+}
+
+TrainingRecord record_of(const nlohmann::json& line) {
+  TrainingRecord r;
+  r.step = line.at("step");
+  r.level = line.at("level");
+  r.sigma = line.at("sigma");
+  r.learning_rate = line.at("learning_rate");
+  r.loss.loss = line.at("loss");
+  r.loss.excess = line.at("excess_loss");
+  r.loss.gradient_norm = line.value("gradient_norm", 0.0);
+  return r;
+}
+
+// What a run that is going on has behind it.
+void read_back(const RunFolder& folder, std::int64_t n_levels, TrainingOutcome& outcome) {
+  for (std::int64_t level = 0; level < n_levels; ++level)
+    outcome.levels.push_back(load_network(folder.level_file(level)));
+  std::ifstream metrics(folder.metrics());
+  for (std::string line; std::getline(metrics, line);) {
+    try {
+      const auto json = nlohmann::json::parse(line);
+      if (json.at("kind") == "training") outcome.records.push_back(record_of(json));
+    } catch (const nlohmann::json::exception& error) {
+      fail("{}: \"{}\" is not a line of metrics ({})", folder.metrics().string(), line.substr(0, 60), error.what());
+    }
+  }
 }
 
 OutputScaling parse_output_scaling(const std::string& name) {
@@ -90,21 +118,36 @@ SamplingNetwork starting_network(const Config& config, const PreparedData& data)
   return network;
 }
 
-TrainingOutcome train_stage(const Config& config, const PreparedData& data, Backend& backend, const RunFolder& folder) {
+TrainingOutcome train_stage(const Config& config, const PreparedData& data, Backend& backend, const RunFolder& folder,
+                            const Continuation& continuation) {
   const TrainingPlan plan = training_plan(config, data);
+  const auto n_levels = std::ssize(plan.sigmas);
+  TrainingOutcome outcome;
+  for (const auto n : plan.steps_per_level) outcome.n_steps += n;
+  TrainingPosition start;
+  if (continuation.within("training")) start = training_position(*continuation.from);
+  if (continuation.within("sampling")) start.level = n_levels;
+  if (start.level >= n_levels) {  // all was trained before
+    read_back(folder, n_levels, outcome);
+    save_network(folder.weights(), outcome.levels.back());
+    return outcome;
+  }
   // Given weights are plain W_out; fresh ones are the V of the first level, whatever its output scale.
   const double output_scale = config.training.init.empty() ? 1.0 : level_of(plan, 0).output_scale;
   const auto model = make_trainable(backend, starting_network(config, data),
                                     optimizer_settings(config.training.optimizer), output_scale);
+  if (continuation.within("training")) {
+    model->restore(training_state(*continuation.from));
+    read_back(folder, start.level, outcome);
+  }
   const auto source = data.batches();
   JsonLines metrics(folder.metrics());
-  TrainingOutcome outcome;
-
-  std::int64_t total = 0;
-  for (const auto n : plan.steps_per_level) total += n;
+  const std::int64_t total = outcome.n_steps;
   info("training: {} steps of {} over {} noise levels, sigma {:.4g} to {:.4g}", total, plan.batch_size,
        plan.sigmas.size(), plan.sigmas.front(), plan.sigmas.back());
+  if (start.step > 0) info("training: goes on at step {} (level {})", start.step, start.level + 1);
   Progress bar("training", static_cast<double>(total), "steps");
+  bar.start_at(static_cast<double>(start.step));
   TrainingObserver observer;
   observer.progress = [&](std::int64_t step, std::int64_t, std::int64_t level, const DsmLoss& loss) {
     bar.update(static_cast<double>(step),
@@ -122,11 +165,20 @@ TrainingOutcome train_stage(const Config& config, const PreparedData& data, Back
     return outcome.levels.empty() ? std::string()
                                   : folder.level_file(static_cast<std::int64_t>(outcome.levels.size()) - 1).string();
   };
-  const SamplingNetwork last = train(*model, *source, plan, observer);
+  if (continuation.checkpoints) {
+    observer.pause = [&](const TrainingPosition& at, bool level_ended) {
+      if (!level_ended && !continuation.checkpoints->due()) return;
+      TensorFile file;
+      put_position(file, at, model->state());
+      file.metadata["metrics_bytes"] = synced_size(folder.metrics());
+      continuation.checkpoints->save(std::move(file), "training");
+    };
+  }
+  const SamplingNetwork last = train(*model, *source, plan, observer, start);
   save_network(folder.weights(), last);
-  outcome.n_steps = total;
   outcome.seconds = bar.seconds();
-  info("training: done in {}, {} steps/s", duration(outcome.seconds), si(static_cast<double>(total) / outcome.seconds));
+  info("training: done in {}, {} steps/s", duration(outcome.seconds),
+       si(static_cast<double>(total - start.step) / outcome.seconds));
   return outcome;
 }
 

@@ -76,6 +76,7 @@ struct DrawSegments::State {
   void save_manifest() const { write_file_atomically(directory / manifest_file, encode_manifest(manifest)); }
   Lane& lane(std::int64_t first_chain, std::int64_t n_chains);
   void take_rows(const DrawBlock& block, std::int64_t begin, std::int64_t end, std::int64_t draws_per_segment);
+  void open_segment(std::int64_t first_chain, std::int64_t n_chains, std::int64_t first_draw, std::int64_t draws);
   void flush();
   void write(const Piece& piece);
   std::string write_stats(const ChainSummary& summary) const;
@@ -125,21 +126,7 @@ void DrawSegments::State::take_rows(const DrawBlock& block, std::int64_t begin, 
            has_activity ? block.activity.row(begin) : nullptr});
     return;
   }
-  if (!continues) {
-    if (open_chains != n || capacity != draws_per_segment || !x) {
-      const auto places = static_cast<std::size_t>(n * draws_per_segment);
-      x.reset();
-      activity.reset();
-      x = std::make_unique_for_overwrite<float[]>(places * static_cast<std::size_t>(n_dims));
-      if (n_recorded > 0) {
-        activity = std::make_unique_for_overwrite<float[]>(places * static_cast<std::size_t>(n_recorded));
-      }
-    }
-    open_first = first;
-    open_chains = n;
-    open_draw = block.draw;
-    capacity = draws_per_segment;
-  }
+  if (!continues) open_segment(first, n, block.draw, draws_per_segment);
   const auto at = n_open();
   for (std::int64_t i = 0; i < n; ++i) {
     const auto place = i * capacity + at;
@@ -155,6 +142,23 @@ void DrawSegments::State::take_rows(const DrawBlock& block, std::int64_t begin, 
   steps.push_back(block.step);
   times.push_back(block.time);
   if (n_open() == capacity) flush();
+}
+
+void DrawSegments::State::open_segment(std::int64_t first_chain, std::int64_t n_chains, std::int64_t first_draw,
+                                       std::int64_t draws) {
+  if (open_chains != n_chains || capacity != draws || !x) {
+    const auto places = static_cast<std::size_t>(n_chains * draws);
+    x.reset();
+    activity.reset();
+    x = std::make_unique_for_overwrite<float[]>(places * static_cast<std::size_t>(layout().n_dims));
+    if (layout().n_recorded > 0) {
+      activity = std::make_unique_for_overwrite<float[]>(places * static_cast<std::size_t>(layout().n_recorded));
+    }
+  }
+  open_first = first_chain;
+  open_chains = n_chains;
+  open_draw = first_draw;
+  capacity = draws;
 }
 
 void DrawSegments::State::flush() {
@@ -348,6 +352,51 @@ void DrawSegments::finish(const ChainSummary& summary) {
   state_->flush();
   state_->manifest.sample_stats_xxh3 = state_->write_stats(summary);
   state_->save_manifest();
+}
+
+void DrawSegments::put_open_segment(TensorFile& file) const {
+  const State& s = *state_;
+  if (s.n_open() == 0) return;
+  file.put_vector("open.place", std::vector<std::int64_t>{s.open_first, s.open_chains, s.open_draw});
+  file.put_vector("open.steps", s.steps);
+  file.put_vector("open.times", s.times);
+  const auto put = [&](const char* name, const float* values, std::int64_t cols) {
+    std::vector<float> filled;
+    filled.reserve(static_cast<std::size_t>(s.open_chains * s.n_open() * cols));
+    for (std::int64_t i = 0; i < s.open_chains; ++i) {
+      const float* chain = values + i * s.capacity * cols;
+      filled.insert(filled.end(), chain, chain + s.n_open() * cols);
+    }
+    file.put_vector(name, filled);
+  };
+  put("open.x", s.x.get(), s.layout().n_dims);
+  if (s.activity) put("open.activity", s.activity.get(), s.layout().n_recorded);
+}
+
+void DrawSegments::take_open_segment(const TensorFile& file) {
+  if (!file.has("open.place")) return;
+  State& s = *state_;
+  const auto place = file.values<std::int64_t>("open.place", 3);
+  const std::int64_t first = place[0], n = place[1], draw = place[2];
+  const auto& layout = s.layout();
+  require(n > 0 && n <= s.max_chains() && first >= layout.chain_begin && first <= layout.chain_end - n && draw >= 0,
+          "{}: an open segment of {} chains from {} does not belong to this run", file.source, n, first);
+  if (draw < s.lane(first, n).next_draw) return;
+  const auto steps = file.values<std::int64_t>("open.steps");
+  const auto times = file.values<double>("open.times", std::ssize(steps));
+  require(std::ssize(steps) > 0 && std::ssize(steps) < draws_per_segment(n) && draw == s.lane(first, n).next_draw,
+          "{}: an open segment of {} draws from {} does not belong to this run", file.source, steps.size(), draw);
+  s.open_segment(first, n, draw, draws_per_segment(n));
+  const auto take = [&](const char* name, float* values, std::int64_t cols) {
+    const auto filled = file.values<float>(name, n * std::ssize(steps) * cols);
+    for (std::int64_t i = 0; i < n; ++i)
+      std::copy_n(filled.data() + i * std::ssize(steps) * cols, std::ssize(steps) * cols,
+                  values + i * s.capacity * cols);
+  };
+  take("open.x", s.x.get(), layout.n_dims);
+  if (s.activity) take("open.activity", s.activity.get(), layout.n_recorded);
+  s.steps = steps;
+  s.times = times;
 }
 
 const DrawManifest& DrawSegments::manifest() const { return state_->manifest; }

@@ -11,10 +11,10 @@ namespace tarn {
 
 SamplerOnlyTraining::SamplerOnlyTraining(const SamplingNetwork& initial, const OptimizerSettings& optimizer)
     : optimizer_(optimizer), network_(initial), average_(initial) {
-  slots_ = {{&network_.W_in, &average_.W_in, &gradient_.W, {}, {}, {}},
-            {&network_.b, &average_.b, &gradient_.b, {}, {}, {}},
-            {&network_.gamma, &average_.gamma, &gradient_.gamma, {}, {}, {}},
-            {&network_.S, &average_.S, &gradient_.S, {}, {}, {}}};
+  slots_ = {{"W", &network_.W_in, &average_.W_in, &gradient_.W, {}, {}, {}},
+            {"b", &network_.b, &average_.b, &gradient_.b, {}, {}, {}},
+            {"gamma", &network_.gamma, &average_.gamma, &gradient_.gamma, {}, {}, {}},
+            {"S", &network_.S, &average_.S, &gradient_.S, {}, {}, {}}};
   reset_optimizer();
 }
 
@@ -29,6 +29,42 @@ void SamplerOnlyTraining::reset_optimizer() {
 }
 
 void SamplerOnlyTraining::reset_average() { average_ = network_; }
+
+TrainingState SamplerOnlyTraining::state() const {
+  TrainingState state;
+  state.n_updates = n_updates_;
+  const auto row = [](const std::vector<float>& values) {
+    Matrix<float> matrix(1, std::ssize(values));
+    std::copy(values.begin(), values.end(), matrix.data());
+    return matrix;
+  };
+  for (const Slot& slot : slots_) {
+    const std::string suffix = std::string(".") + slot.name;
+    state.arrays["weights" + suffix] = *slot.weights;
+    state.arrays["average" + suffix] = *slot.average;
+    state.arrays["first_moment" + suffix] = row(slot.first);
+    state.arrays["second_moment" + suffix] = row(slot.second);
+    if (optimizer_.amsgrad) state.arrays["largest_second_moment" + suffix] = row(slot.largest);
+  }
+  return state;
+}
+
+void SamplerOnlyTraining::restore(const TrainingState& state) {
+  for (Slot& slot : slots_) {
+    const std::string suffix = std::string(".") + slot.name;
+    const std::int64_t rows = slot.weights->rows(), cols = slot.weights->cols(), n = slot.weights->size();
+    *slot.weights = state.at("weights" + suffix, rows, cols);
+    *slot.average = state.at("average" + suffix, rows, cols);
+    const auto moments = [&](const char* what, std::vector<float>& values) {
+      const Matrix<float>& kept = state.at(what + suffix, 1, n);
+      values.assign(kept.data(), kept.data() + n);
+    };
+    moments("first_moment", slot.first);
+    moments("second_moment", slot.second);
+    if (optimizer_.amsgrad) moments("largest_second_moment", slot.largest);
+  }
+  n_updates_ = state.n_updates;
+}
 
 SamplingNetwork SamplerOnlyTraining::averaged_network() const {
   if (optimizer_.ema == 0.0) return network_;

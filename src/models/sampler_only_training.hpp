@@ -23,10 +23,13 @@ class SamplerOnlyTraining final : public TrainableModel {
   SamplingNetwork averaged_network() const override;
   void reset_optimizer() override;
   void reset_average() override;
+  TrainingState state() const override;
+  void restore(const TrainingState& state) override;
 
  private:
   /// One trained array and what the optimiser keeps of it.
   struct Slot {
+    const char* name;
     Matrix<float>* weights;         ///< in `network_`
     Matrix<float>* average;         ///< in `average_`
     const Matrix<float>* gradient;  ///< in `gradient_`

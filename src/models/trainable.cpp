@@ -39,6 +39,8 @@ class ReservoirTraining final : public TrainableModel {
   SamplingNetwork averaged_network() const override { return with(session_->averaged()); }
   void reset_optimizer() override { session_->reset_optimizer(); }
   void reset_average() override { session_->reset_average(); }
+  TrainingState state() const override { return session_->state(); }
+  void restore(const TrainingState& state) override { session_->restore(state); }
 
  private:
   SamplingNetwork with(DsmParameters parameters) const {

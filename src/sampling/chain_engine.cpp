@@ -6,6 +6,8 @@
 #include <limits>
 #include <optional>
 
+#include "tarn/core/interrupt.hpp"
+
 namespace tarn {
 namespace {
 
@@ -73,7 +75,19 @@ class Tile {
         std::copy_n(run.clamp.row(run.clamp.rows == 1 ? 0 : begin_ + i), view_.n_outputs, clamp_.row(i));
       }
     }
-    draw_initial_state(run.initial, view_, run.seed, global_chain(), x_, r_.view(), run.P);
+  }
+
+  void start() { draw_initial_state(run_.initial, view_, run_.seed, global_chain(), x_, r_.view(), run_.P); }
+  void restore(const SamplingPosition& at) {
+    require(at.x.rows() == n_ && at.x.cols() == x_.cols() && at.r.size() == r_.size(),
+            "sampling: the stored state of {} x {} is not that of {} chains with D = {}", at.x.rows(), at.x.cols(), n_,
+            x_.cols());
+    x_ = at.x;
+    r_ = at.r;
+  }
+  void store(SamplingPosition& at) const {
+    at.x = x_;
+    at.r = r_;
   }
 
   void advance(const Stage& stage, std::uint64_t noise_step, std::int64_t n_steps, std::int64_t piece) {
@@ -157,77 +171,107 @@ std::int64_t tile_size(const Backend& backend, const SamplingRun& run) {
 }  // namespace
 
 SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
-                          const std::function<void(double, std::int64_t)>& progress) {
+                          const std::function<void(double, std::int64_t)>& progress,
+                          const SamplingCheckpoints& checkpoints) {
   check(run);
   const auto start = std::chrono::steady_clock::now();
   const NetworkView& view = run.stages.front().network->view();
   const bool midpoint = run.integrator == Integrator::leimkuhler_matthews;
   const std::int64_t total_steps = n_steps(run.stages);
 
-  SamplingResult result;
-  result.last_draw = Matrix<float>(run.n_chains, view.n_outputs);
-  result.first_bad_step.assign(static_cast<std::size_t>(run.n_chains), -1);
-  result.n_draws = n_draws(run.stages);
+  SamplingPosition at = checkpoints.from ? *checkpoints.from : SamplingPosition{};
+  if (at.tile_size == 0) {
+    at.tile_size = tile_size(backend, run);
+    at.last_draw = Matrix<float>(run.n_chains, view.n_outputs);
+    at.first_bad_step.assign(static_cast<std::size_t>(run.n_chains), -1);
+  }
+  require(at.last_draw.rows() == run.n_chains && at.last_draw.cols() == view.n_outputs &&
+              std::ssize(at.first_bad_step) == run.n_chains && at.stage < std::ssize(run.stages),
+          "sampling: the stored position is not one of this run");
+  const auto n_lost = [&] {
+    return std::count_if(at.first_bad_step.begin(), at.first_bad_step.end(), [](auto s) { return s >= 0; });
+  };
 
-  const std::int64_t tile = tile_size(backend, run);
-  for (std::int64_t begin = 0; begin < run.n_chains; begin += tile) {
-    const std::int64_t end = std::min(begin + tile, run.n_chains);
-    const auto bad = std::span(result.first_bad_step)
-                         .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+  while (at.tile_begin < run.n_chains) {
+    const std::int64_t begin = at.tile_begin, end = std::min(begin + at.tile_size, run.n_chains);
+    const auto bad =
+        std::span(at.first_bad_step).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
     Tile chains(backend, run, begin, end, bad);
+    if (at.x.empty()) {
+      chains.start();
+    } else {
+      chains.restore(at);
+      at.x = at.r = {};
+    }
+    // Called between chunks: everything in `at` but the state of the tile is up to date.
+    const auto pause = [&](bool tile_ended) {
+      if (checkpoints.due && checkpoints.due()) {
+        if (!tile_ended) chains.store(at);
+        checkpoints.save(at);
+        at.x = at.r = {};
+      }
+      stop_if_interrupted();
+    };
     // Long enough to keep the device busy, short enough for a lively progress bar.
     const double work =
         4.0 * static_cast<double>(view.n_neurons * (view.n_outputs + view.n_inputs)) * static_cast<double>(end - begin);
     const auto longest = static_cast<std::int64_t>(std::clamp(2e10 / work, 1.0, 1e6));
 
-    std::uint64_t noise_step = run.first_step;
-    std::int64_t done = 0, draw = 0;
-    double time = 0.0;
-    for (const Stage& stage : run.stages) {
-      std::int64_t in_stage = 0;
-      const double stage_start = time;
+    for (; at.stage < std::ssize(run.stages); ++at.stage) {
+      const Stage& stage = run.stages[static_cast<std::size_t>(at.stage)];
+      double time = at.stage_start + stage.dt * static_cast<double>(at.in_stage);
       const auto keep = [&] {
         // The inputs of the step that led here; another piece may begin with the next one.
-        const std::int64_t last = std::max<std::int64_t>(done - 1, 0);
+        const std::int64_t last = std::max<std::int64_t>(at.done - 1, 0);
         const std::int64_t piece = last * run.n_input_pieces / std::max<std::int64_t>(total_steps, 1);
         const MatrixView<const float> x = chains.draw(stage, piece);
-        std::copy_n(x.data, x.size(), result.last_draw.row(begin));
+        std::copy_n(x.data, x.size(), at.last_draw.row(begin));
         if (sink) {
-          const bool record = run.reservoir && run.recording.n_recorded() > 0 && draw % run.recording.every == 0;
-          sink->take({static_cast<std::int64_t>(chains.global_chain()), draw, done, time, x,
+          const bool record = run.reservoir && run.recording.n_recorded() > 0 && at.draw % run.recording.every == 0;
+          sink->take({static_cast<std::int64_t>(chains.global_chain()), at.draw, at.done, time, x,
                       record ? chains.activity() : MatrixView<const float>{}});
         }
-        ++draw;
+        ++at.draw;
       };
-      while (in_stage < stage.n_steps) {
-        std::int64_t n = std::min(longest, stage.n_steps - in_stage);
-        if (stage.thin > 0) n = std::min(n, stage.thin - in_stage % stage.thin);
-        const std::int64_t piece = done * run.n_input_pieces / total_steps;
+      while (at.in_stage < stage.n_steps) {
+        std::int64_t n = std::min(longest, stage.n_steps - at.in_stage);
+        if (stage.thin > 0) n = std::min(n, stage.thin - at.in_stage % stage.thin);
+        const std::int64_t piece = at.done * run.n_input_pieces / total_steps;
         if (run.n_input_pieces > 1) {
           // Piece p covers steps ceil(p total / T) to ceil((p + 1) total / T).
           const std::int64_t next = ((piece + 1) * total_steps + run.n_input_pieces - 1) / run.n_input_pieces;
-          n = std::min(n, next - done);
+          n = std::min(n, next - at.done);
         }
+        // With the midpoint scheme each stage before this one has left out one number.
+        const std::uint64_t noise_step =
+            run.first_step + static_cast<std::uint64_t>(at.done + (midpoint ? at.stage : 0));
         chains.advance(stage, noise_step, n, piece);
-        noise_step += static_cast<std::uint64_t>(n);
-        in_stage += n;
-        done += n;
-        time = stage_start + stage.dt * static_cast<double>(in_stage);
-        if (stage.thin > 0 && in_stage % stage.thin == 0) keep();
-        result.chain_steps += static_cast<double>(n * chains.size());
-        if (progress) {
-          const auto lost =
-              std::count_if(result.first_bad_step.begin(), result.first_bad_step.end(), [](auto s) { return s >= 0; });
-          progress(result.chain_steps, lost);
-        }
+        at.in_stage += n;
+        at.done += n;
+        time = at.stage_start + stage.dt * static_cast<double>(at.in_stage);
+        if (stage.thin > 0 && at.in_stage % stage.thin == 0) keep();
+        at.chain_steps += static_cast<double>(n * chains.size());
+        if (progress) progress(at.chain_steps, n_lost());
+        pause(false);
       }
       if (stage.keep_end && (stage.thin == 0 || stage.n_steps % stage.thin != 0 || stage.n_steps == 0)) keep();
-      // The scheme shares each normal between two steps of one size: a new stage begins with a fresh one.
-      if (midpoint) ++noise_step;
+      // The midpoint scheme shares each normal between two steps of one size: a new stage begins with a fresh one.
+      at.stage_start = time;
+      at.in_stage = 0;
     }
+    at.tile_begin = end;
+    at.stage = at.done = at.draw = 0;
+    at.stage_start = 0.0;
+    at.x = at.r = {};
+    pause(true);
   }
-  result.n_quarantined =
-      std::count_if(result.first_bad_step.begin(), result.first_bad_step.end(), [](auto s) { return s >= 0; });
+
+  SamplingResult result;
+  result.n_draws = n_draws(run.stages);
+  result.n_quarantined = n_lost();
+  result.chain_steps = at.chain_steps;
+  result.last_draw = std::move(at.last_draw);
+  result.first_bad_step = std::move(at.first_bad_step);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

@@ -1,9 +1,11 @@
 #include "tarn/training/trainer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numbers>
 
+#include "tarn/core/interrupt.hpp"
 #include "weight_watch.hpp"
 
 namespace tarn {
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::int64_t records_per_level = 50;
 constexpr std::int64_t longest_stretch = 256;  // steps in one call of the session: the progress bar stays lively
+constexpr double stretch_seconds = 0.5;        // and so does the answer to a signal
 
 double rate_at(const TrainingPlan& plan, std::int64_t step_in_level, std::int64_t n_steps) {
   if (plan.schedule == LearningRateSchedule::constant) return plan.learning_rate;
@@ -57,10 +60,10 @@ DsmLevel level_of(const TrainingPlan& plan, std::size_t level) {
 }
 
 SamplingNetwork train(TrainableModel& model, BatchSource& source, const TrainingPlan& plan,
-                      const TrainingObserver& observer) {
+                      const TrainingObserver& observer, const TrainingPosition& from) {
   require(plan.sigmas.size() == plan.steps_per_level.size(), "training: {} noise levels but {} step counts",
           plan.sigmas.size(), plan.steps_per_level.size());
-  std::int64_t total = 0, step = 0;
+  std::int64_t total = 0;
   for (const auto n : plan.steps_per_level) {
     if (n < 1) fail_usage("training.epochs: too few for {} noise levels, some would get no step", plan.sigmas.size());
     total += n;
@@ -81,50 +84,67 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
 
   std::vector<float> rates;
   std::vector<DsmLoss> losses;
-  for (std::size_t l = 0; l < plan.sigmas.size(); ++l) {
+  TrainingPosition at = from;
+  require(at.level >= 0 && at.level < std::ssize(plan.sigmas), "training: there is no level {} to go on from",
+          at.level);
+  std::int64_t longest = 1;  // in steps; grows until a stretch takes its time
+  for (auto l = static_cast<std::size_t>(at.level); l < plan.sigmas.size(); ++l) {
     const DsmLevel level = level_of(plan, l);
     const auto number = static_cast<std::int64_t>(l);
     const std::int64_t n = plan.steps_per_level[l];
-    if (plan.restart_per_level) model.reset_optimizer();
-    model.reset_average();
+    if (at.done == 0) {
+      if (plan.restart_per_level) model.reset_optimizer();
+      model.reset_average();
+    }
 
     const std::int64_t record_every = std::max<std::int64_t>(n / records_per_level, 1);
-    DsmLoss sum;
-    std::int64_t summed = 0;
-    for (std::int64_t done = 0; done < n;) {
-      const std::int64_t stretch = std::min({longest_stretch, n - done, record_every - done % record_every});
+    while (at.done < n) {
+      const std::int64_t stretch = std::min({longest, n - at.done, record_every - at.done % record_every});
       rates.clear();
-      for (std::int64_t i = 0; i < stretch; ++i) rates.push_back(static_cast<float>(rate_at(plan, done + i, n)));
+      for (std::int64_t i = 0; i < stretch; ++i) rates.push_back(static_cast<float>(rate_at(plan, at.done + i, n)));
       losses.resize(static_cast<std::size_t>(stretch));
-      model.run(source, level, plan.batch_size, plan.seed, step, rates, losses);
+      const auto start = std::chrono::steady_clock::now();
+      model.run(source, level, plan.batch_size, plan.seed, at.step, rates, losses);
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       for (std::int64_t i = 0; i < stretch; ++i) {
         const DsmLoss& loss = losses[static_cast<std::size_t>(i)];
         if (!std::isfinite(loss.loss)) {
-          stop(fmt::format("the loss is {}", loss.loss), fmt::format("step {}", step + i), l);
+          stop(fmt::format("the loss is {}", loss.loss), fmt::format("step {}", at.step + i), l);
         }
         if (!std::isfinite(loss.gradient_norm)) {
-          stop(fmt::format("the norm of the gradient is {}", loss.gradient_norm), fmt::format("step {}", step + i), l);
+          stop(fmt::format("the norm of the gradient is {}", loss.gradient_norm), fmt::format("step {}", at.step + i),
+               l);
         }
-        add(sum, loss);
-        ++summed;
+        add(at.sum, loss);
+        ++at.n_summed;
       }
       // Rectifiers turn NaN into 0, so that a bad gradient may pass the loss by; weights that it met stay bad.
-      if (!watch.check(model.network(), step + stretch)) {
+      if (!watch.check(model.network(), at.step + stretch)) {
         stop(fmt::format("{} are not finite", watch.fault()),
-             fmt::format("one of the steps {} to {}", step, step + stretch - 1), l);
+             fmt::format("one of the steps {} to {}", at.step, at.step + stretch - 1), l);
       }
-      done += stretch;
-      step += stretch;
-      if (observer.progress) observer.progress(step, total, number, losses.back());
-      if (done % record_every == 0 || done == n) {
-        if (observer.record) observer.record({step, number, level.sigma, rates.back(), mean(sum, summed)});
-        sum = {};
-        summed = 0;
+      at.done += stretch;
+      at.step += stretch;
+      if (seconds < 0.5 * stretch_seconds) longest = std::min(2 * longest, longest_stretch);
+      if (seconds > stretch_seconds) longest = std::max<std::int64_t>(longest / 2, 1);
+      if (observer.progress) observer.progress(at.step, total, number, losses.back());
+      if (at.done % record_every == 0 || at.done == n) {
+        if (observer.record) observer.record({at.step, number, level.sigma, rates.back(), mean(at.sum, at.n_summed)});
+        at.sum = {};
+        at.n_summed = 0;
+      }
+      if (at.done < n) {
+        if (observer.pause) observer.pause(at, false);
+        stop_if_interrupted();
       }
     }
     SamplingNetwork network = model.averaged_network();
     network.validate();
-    if (observer.level_end) observer.level_end(number, step, network);
+    if (observer.level_end) observer.level_end(number, at.step, network);
+    ++at.level;
+    at.done = 0;
+    if (observer.pause) observer.pause(at, true);
+    stop_if_interrupted();
     if (l + 1 == plan.sigmas.size()) return network;
   }
   fail_usage("training: no noise levels");

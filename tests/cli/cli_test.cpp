@@ -64,6 +64,11 @@ class Cli : public test::RunTest {
     ADD_FAILURE() << "no run folder";
     return "";
   }
+  static std::string zeros(int n) {
+    std::string text = "0";
+    for (int i = 1; i < n; ++i) text += ",0";
+    return text;
+  }
   mutable int n_runs_ = 0;
 };
 
@@ -274,6 +279,71 @@ TEST_F(Cli, InspectLooksIntoEveryKindOfFile) {
   shows("points.npy", {"[3, 2]"});
   expect_refused("inspect tiny.toml", 2, "inspect knows");
   expect_refused("inspect runs0", 1, "not a run folder");
+}
+
+TEST_F(Cli, ARunKilledAtRandomMomentsEndsWithTheSameBytes) {
+  const struct {
+    const char* what;
+    std::string set;
+  } cases[] = {
+      {"recommended", ""},
+      {"annealed", "--set sampling.schedule=\\\"annealed\\\" --set training.optimizer.amsgrad=true"},
+      {"sampler only",
+       "--set model.neurons=1 --set model.kind=\\\"sampler_only_fr\\\" --set sampling.integrator=\\\"leimkuhler_matthews\\\""},
+      {"matrix products",
+       "--set data.means=[[" + zeros(19) + ",1],[" + zeros(19) + ",-1]] --set sampling.record.reservoir=true"},
+  };
+  for (const auto& [what, set] : cases) {
+    const Outcome outcome = tarn("-q verify-resume tiny.toml --kills 3 " + set);
+    EXPECT_EQ(outcome.code, 0) << what << "\n" << outcome.err;
+    EXPECT_THAT(outcome.out, MatchesRegex("tiny.toml: killed [0-9]+ times .*the same bytes in every file\n")) << what;
+  }
+  const Outcome nothing = tarn("verify-resume nothing.toml");
+  EXPECT_EQ(nothing.code, 1);
+  EXPECT_THAT(nothing.err, HasSubstr("the unbroken run ended with exit code 2"));
+}
+
+// Waits for the first checkpoint of a run that would take minutes, then sends a signal.
+TEST_F(Cli, SignalsSaveAndStop) {
+  const std::string run = "run tiny.toml --out long --set sampling.steps=400000000 --set checkpoint.minutes=100";
+  const struct {
+    const char* signal;
+    int code;
+  } cases[] = {{"INT", 130}, {"TERM", 143}, {"USR1", 138}};
+  std::string arguments = "-q " + run;
+  fs::path folder_of_run;
+  int n_starts = 0;
+  for (const auto& [signal, code] : cases) {
+    test::write_text(folder / "script.sh",
+                     "cd '" + folder.string() + "'\n'" TARN_PROGRAM "' " + arguments + " >.out 2>.err </dev/null &\n" +
+                         "for i in $(seq 600); do sleep 0.1\n[ \"$(grep -hc 'steps each' long/*/log.txt)\" = " +
+                         std::to_string(++n_starts) + " ] && break; done\nsleep 0.2\nkill -" + signal +
+                         " $!\nwait $!\n");
+    const int status = std::system(("bash '" + (folder / "script.sh").string() + "' 2>/dev/null").c_str());
+    EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, code);
+    const auto lines = lines_of(read_text(folder / ".err"));
+    ASSERT_EQ(lines.size(), 1u) << read_text(folder / ".err");
+    EXPECT_THAT(lines[0], HasSubstr(std::string("SIG") + signal + ": saved and stopped"));
+    folder_of_run = fs::directory_iterator(folder / "long")->path();
+    arguments = "-q resume long/" + folder_of_run.filename().string();
+  }
+  EXPECT_FALSE(fs::exists(folder_of_run / "DONE"));
+  expect_refused("run long/" + folder_of_run.filename().string(), 2, "is not finished; tarn resume");
+}
+
+TEST_F(Cli, ResumeSaysWhatItCannotDo) {
+  const std::string run = run_tiny();
+  expect_refused("resume " + run, 2, "the run is finished; its report is");
+  expect_refused("run " + run, 2, "this run is finished");
+  expect_refused("resume nothing", 1, "no such run folder");
+  fs::remove(folder / run / "DONE");
+  expect_refused("resume " + run, 1, "holds no checkpoint");
+  test::write_text(folder / run / "checkpoints" / "state-000000.safetensors", "torn");
+  const Outcome torn = tarn("resume " + run);
+  EXPECT_EQ(torn.code, 1);
+  EXPECT_THAT(torn.err, HasSubstr("no checkpoint can be read"));
+  expect_fine("-q sample " + run + " --out draws");
+  expect_refused("resume draws", 2, "these draws are finished");
 }
 
 TEST_F(Cli, SeveralSeedsPrintATable) {

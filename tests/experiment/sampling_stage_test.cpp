@@ -105,7 +105,7 @@ TEST_F(SamplingStage, InputsAreThoseOfTheDataInTurnUnlessGiven) {
   EXPECT_EQ(changed.inputs(3, 0), twice(73, 0)) << "those of the last step";
 
   config.sampling.condition = save("few.npy", counting(69, 1));
-  EXPECT_THAT(message_of([&] { run("few"); }), HasSubstr("needs shape [70, 1] or [T, 70, 1], found [69, 1]"));
+  EXPECT_THAT(message_of([&] { run("few"); }), HasSubstr("needs shape [70, 1] or [T, 70, 1], found (69, 1)"));
   u(5, 0) = NAN;
   config.sampling.condition = save("nan.npy", u);
   EXPECT_THAT(message_of([&] { run("nan"); }), HasSubstr("must be finite"));

@@ -153,6 +153,73 @@ TEST_F(DrawsTest, AnInterruptedRunResumesToTheSameFiles) {
   }
 }
 
+// A checkpoint holds the open segment: nothing before it needs to come again.
+TEST_F(DrawsTest, AStoredOpenSegmentGoesOn) {
+  SmallRun run;
+  run.layout.n_recorded = 1;
+  run.write(in_folder("whole"));
+  const auto expected = contents(in_folder("whole"));
+  const std::int64_t n_sent = run.n_draws * static_cast<std::int64_t>(run.blocks.size());
+  // The checkpoint is written after `stop` draws, the kill comes `late` draws after that.
+  const auto each_draw = [&](std::int64_t from, std::int64_t to, auto&& action) {
+    std::int64_t first = 0, at = 0;
+    for (const auto n : run.blocks) {
+      for (std::int64_t draw = 0; draw < run.n_draws; ++draw, ++at) {
+        if (at >= from && at < to) action(first, n, draw);
+      }
+      first += n;
+    }
+  };
+  for (std::int64_t stop = 0; stop <= n_sent; ++stop) {
+    for (const std::int64_t late : {0, 4}) {
+      const auto folder = in_folder(fmt::format("cut{}-{}", stop, late));
+      TensorFile checkpoint;
+      {
+        DrawSegments segments(folder, run.layout, run.attributes, run.policy);
+        const auto take = [&](std::int64_t first, std::int64_t n, std::int64_t draw) {
+          run.take(segments, first, n, draw);
+        };
+        each_draw(0, stop, take);
+        segments.put_open_segment(checkpoint);
+        each_draw(stop, stop + late, take);
+      }
+      checkpoint = parse_safetensors(encode_safetensors(checkpoint), "checkpoint");
+      DrawSegments segments(folder, run.layout, run.attributes, run.policy, OpenMode::resume);
+      segments.take_open_segment(checkpoint);
+      each_draw(stop, n_sent,
+                [&](std::int64_t first, std::int64_t n, std::int64_t draw) { run.take(segments, first, n, draw); });
+      segments.finish(run.summary());
+      EXPECT_EQ(contents(folder), expected) << "checkpoint after " << stop << ", killed " << late << " later";
+    }
+  }
+}
+
+TEST_F(DrawsTest, AnOpenSegmentOfAnotherRunIsRefused) {
+  SmallRun run;
+  TensorFile checkpoint;
+  {
+    DrawSegments segments(in_folder("a"), run.layout, run.attributes, run.policy);
+    run.send(segments, 5);
+    segments.put_open_segment(checkpoint);
+  }
+  ASSERT_TRUE(checkpoint.has("open.x"));
+  const auto refused = [&](auto&& change) {
+    TensorFile other = checkpoint;
+    change(other);
+    DrawSegments segments(in_folder("a"), run.layout, run.attributes, run.policy, OpenMode::resume);
+    EXPECT_THROW(segments.take_open_segment(other), Error);
+  };
+  refused([](TensorFile& f) { f.put_vector("open.place", std::vector<std::int64_t>{8, 4, 4}); });
+  refused([](TensorFile& f) { f.put_vector("open.place", std::vector<std::int64_t>{0, 4, 5}); });
+  refused([](TensorFile& f) { f.put_vector("open.place", std::vector<std::int64_t>{0, -4, 4}); });
+  refused([](TensorFile& f) { f.put_vector("open.times", std::vector<double>(7)); });
+  refused([](TensorFile& f) { f.put_vector("open.x", std::vector<float>(7)); });
+  refused([](TensorFile& f) {
+    f.put_vector("open.steps", std::vector<std::int64_t>(1000));
+    f.put_vector("open.times", std::vector<double>(1000));
+  });
+}
+
 TEST_F(DrawsTest, ResumedBlocksMustStayTheSame) {
   SmallRun run;
   {

@@ -192,6 +192,44 @@ TEST_P(TrainableTest, StepsFollowTheReference) {
   }
 }
 
+TEST_P(TrainableTest, ARestoredStateTakesTheSameSteps) {
+  for (const Setting& setting : settings()) {
+    GaussianSource data = source();
+    const auto whole = make_trainable(*backend, initial(), setting.optimizer);
+    whole->run(data, setting.level, B, seed, 0, rates, losses);
+    const std::vector<DsmLoss> expected = losses;
+
+    constexpr std::size_t cut = 9;
+    const auto span = [](auto& values, std::size_t begin, std::size_t end) {
+      return std::span(values).subspan(begin, end - begin);
+    };
+    const auto before = make_trainable(*backend, initial(), setting.optimizer);
+    before->run(data, setting.level, B, seed, 0, span(rates, 0, cut), span(losses, 0, cut));
+    const TrainingState state = before->state();
+    EXPECT_EQ(state.n_updates, static_cast<std::int64_t>(cut));
+    // another start, and steps of its own behind it: all of that must be gone
+    const auto after = make_trainable(
+        *backend, initial_network(GetParam().kind, Nonlinearity::tanh, GetParam().D, GetParam().U, GetParam().N, 6),
+        setting.optimizer);
+    after->run(data, setting.level, B, seed, 50, span(rates, 0, 3), span(losses, 0, 3));
+    after->restore(state);
+    after->run(data, setting.level, B, seed, cut, span(rates, cut, n_steps), span(losses, cut, n_steps));
+    EXPECT_EQ(arrays_of(after->network()), arrays_of(whole->network())) << setting.name;
+    EXPECT_EQ(arrays_of(after->averaged_network()), arrays_of(whole->averaged_network())) << setting.name;
+    for (std::size_t i = cut; i < n_steps; ++i) EXPECT_EQ(losses[i].loss, expected[i].loss) << setting.name;
+    const TrainingState last = whole->state();
+    EXPECT_EQ(after->state().arrays, last.arrays) << setting.name;
+
+    for (const auto& [name, array] : state.arrays) {
+      TrainingState wrong = state;
+      wrong.arrays.erase(name);
+      EXPECT_THROW(after->restore(wrong), Error) << name;
+      wrong.arrays[name] = Matrix<float>(array.rows(), array.cols() + 1);
+      EXPECT_THROW(after->restore(wrong), Error) << name;
+    }
+  }
+}
+
 TEST_P(TrainableTest, OptimizerAndAverageCanStartAnew) {
   const OptimizerSettings optimizer{.amsgrad = true, .ema = 0.8};
   const SamplingNetwork start = initial();

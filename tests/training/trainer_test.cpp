@@ -76,6 +76,8 @@ class RecordingModel final : public TrainableModel {
   }
   void reset_optimizer() override { optimizer_resets.push_back(static_cast<std::int64_t>(rates.size())); }
   void reset_average() override { average_resets.push_back(static_cast<std::int64_t>(rates.size())); }
+  TrainingState state() const override { return {{}, static_cast<std::int64_t>(rates.size())}; }
+  void restore(const TrainingState& state) override { rates.resize(static_cast<std::size_t>(state.n_updates)); }
 };
 
 TrainingPlan some_plan() {

@@ -58,6 +58,8 @@ class Backend {
   /// "cpu", and what of it is in use: "x86-64-v4, 2 threads".
   virtual std::string name() const = 0;
   virtual std::string description() const = 0;
+  /// Host threads that take part; 0 where the host does not compute.
+  virtual int n_threads() const { return 0; }
 
   /// Copies and arranges the weights. Throws `Error` for shapes it cannot run.
   virtual std::unique_ptr<PreparedNetwork> prepare(const NetworkView& network) = 0;

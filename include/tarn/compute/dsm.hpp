@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 
+#include "tarn/compute/training_state.hpp"
 #include "tarn/core/batch_source.hpp"
 #include "tarn/core/matrix.hpp"
 #include "tarn/core/nonlinearity.hpp"
@@ -78,6 +79,10 @@ class DsmSession {
   virtual void reset_optimizer() = 0;
   /// The running mean starts anew at the present parameters.
   virtual void reset_average() = 0;
+  /// Copies of all that the next step depends on. `restore` throws `Error` where the state is of other sizes or of another
+  /// optimiser.
+  virtual TrainingState state() const = 0;
+  virtual void restore(const TrainingState& state) = 0;
 };
 
 }  // namespace tarn

@@ -17,6 +17,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// So much was done before: it counts for the share, not for the rate.
+  void start_at(double done) { base_ = done; }
   /// `done` units so far; `note` stands behind the time left ("level 3/10, loss 0.412").
   void update(double done, const std::string& note = {});
   /// Seconds since construction.
@@ -26,7 +28,7 @@ class Progress {
   void print();
 
   std::string title_, unit_, note_;
-  double total_, done_ = 0.0, plain_seconds_;
+  double total_, base_ = 0.0, done_ = 0.0, plain_seconds_;
   bool terminal_;
   bool printed_ = false;
   std::chrono::steady_clock::time_point start_, last_print_;

@@ -21,8 +21,27 @@ struct RunOutcome {
   std::vector<Metric> metrics;
 };
 
-/// Trains, samples, evaluates, reports. Throws `UsageError` or `Error`; what was written until then stays.
+/// Trains, samples, evaluates, reports. Throws `UsageError` or `Error`; what was written until then stays. `Interrupted` comes after a
+/// checkpoint.
 RunOutcome run_experiment(Config config, const RunOptions& options);
+
+struct ResumeOptions {
+  int n_threads = 0;           ///< 0 = as many as before
+  bool allow_inexact = false;  ///< go on although results will not be the same bits
+};
+
+/// Goes on with the run in `folder` exactly where its last checkpoint was written: every file ends up with the bytes that an unbroken
+/// run gives, wall-clock files apart. Throws `Error` where there is no checkpoint, where the data are not the same, or where the same
+/// device, instruction set and thread count are not to be had (unless inexact results are allowed); `UsageError` for a finished run.
+RunOutcome resume_experiment(const std::filesystem::path& folder, const ResumeOptions& options);
+
+/// A backend that computes what the checkpoint's did, bit for bit. `small`: D is at most 16, where every instruction set and thread
+/// count does.
+std::unique_ptr<Backend> resumed_backend(const TensorFile& checkpoint, const ResumeOptions& options, bool small);
+/// The facts that every checkpoint of a run states.
+std::map<std::string, std::string> checkpoint_facts(const Backend& backend, const std::string& fingerprint);
+/// Throws `Error` unless the checkpoint was written with the same.
+void require_same_inputs(const TensorFile& checkpoint, const std::string& fingerprint, const ResumeOptions& options);
 
 /// The same for `n_seeds` seeds from `run.seed` up, each in its own folder, and a table of medians and ranges (also written to
 /// `<out>/<name>-seeds.md`, or with a number behind it where that exists).

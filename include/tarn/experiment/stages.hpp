@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tarn/compute/backend.hpp"
+#include "tarn/experiment/checkpoint.hpp"
 #include "tarn/experiment/config.hpp"
 #include "tarn/experiment/drift_check.hpp"
 #include "tarn/experiment/prepared_data.hpp"
@@ -33,8 +34,10 @@ struct TrainingOutcome {
   double seconds = 0.0;
 };
 
-/// Trains, shows progress, writes metrics.jsonl and a weights file a level.
-TrainingOutcome train_stage(const Config& config, const PreparedData& data, Backend& backend, const RunFolder& folder);
+/// Trains, shows progress, writes metrics.jsonl and a weights file a level. Goes on where the checkpoint says; what was trained before is
+/// read from the run folder. Throws `Error`, and `Interrupted` after a save.
+TrainingOutcome train_stage(const Config& config, const PreparedData& data, Backend& backend, const RunFolder& folder,
+                            const Continuation& continuation = {});
 
 /// Networks of several levels, arranged for a backend.
 class PreparedLevels {
@@ -84,10 +87,11 @@ struct SamplingOutcome {
 
 /// Runs the chains of a resolved config's [sampling] table. Draws go to `<folder>/samples` (segments) and, where merging is on and all
 /// chains are here, to `<folder>/samples.nc`; both in filter space with shift and scale undone, so in the data's own units where there is
-/// no filter. `data` may come from `load_data_maps`. Throws `Error`.
+/// no filter. `data` may come from `load_data_maps`. Throws `Error`, and `Interrupted` after a save.
 SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
                                const std::vector<SamplingNetwork>& levels, Backend& backend,
-                               const std::filesystem::path& folder, const ChainRange& range = {});
+                               const std::filesystem::path& folder, const ChainRange& range = {},
+                               const Continuation& continuation = {});
 
 /// The skew-symmetric J of [sampling.irreversible], `[D, D]`; empty where its strength is 0. Drawn from the seed or read.
 Matrix<float> irreversible_matrix(const IrreversibleConfig& config, std::int64_t n_outputs, std::uint64_t seed);

@@ -13,6 +13,7 @@
 #include "tarn/core/sink.hpp"
 #include "tarn/io/draw_manifest.hpp"
 #include "tarn/io/file.hpp"
+#include "tarn/io/safetensors.hpp"
 
 namespace tarn {
 
@@ -58,6 +59,12 @@ class DrawSegments final : public Sink {
   /// Draws in one segment for blocks of this many chains.
   std::int64_t draws_per_segment(std::int64_t n_chains) const;
   const DrawManifest& manifest() const;
+
+  /// The draws of the open segment, for a checkpoint, as tensors `open.*`; none where no segment is open.
+  void put_open_segment(TensorFile& file) const;
+  /// Takes them back, before any draw comes: draws then go on behind them. Where a closed segment holds them already,
+  /// nothing is taken. Throws `Error` where they do not fit.
+  void take_open_segment(const TensorFile& file);
 
  private:
   struct State;

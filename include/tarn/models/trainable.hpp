@@ -29,6 +29,9 @@ class TrainableModel {
   virtual void reset_optimizer() = 0;
   /// The running mean starts anew at the present parameters.
   virtual void reset_average() = 0;
+  /// As `DsmSession::state` and `DsmSession::restore`; the level is not part of it, `run` brings it.
+  virtual TrainingState state() const = 0;
+  virtual void restore(const TrainingState& state) = 0;
 };
 
 /// Starts training at `initial`, whose output weights are `W_out = output_scale V`: 1 for fresh weights

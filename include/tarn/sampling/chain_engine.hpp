@@ -49,9 +49,32 @@ struct SamplingResult {
   double seconds = 0.0;
 };
 
+/// Where a sampling run stands between two chunks of steps. Chains before `tile_begin` are done, those of the tile are at
+/// this point of the schedule, the others have not begun.
+struct SamplingPosition {
+  std::int64_t tile_size = 0;   ///< 0: nothing was done yet
+  std::int64_t tile_begin = 0;  ///< `n_chains`: all is done
+  std::int64_t stage = 0, in_stage = 0;
+  std::int64_t done = 0, draw = 0;  ///< steps taken and draws kept by the tile's chains
+  double stage_start = 0.0;         ///< time at which the stage began
+  double chain_steps = 0.0;         ///< taken by all chains
+  Matrix<float> x, r;       ///< state of the tile's chains, `[n, D]` and `[n, N]`; empty where the tile has not begun
+  Matrix<float> last_draw;  ///< `[n_chains, D]`; rows of chains that have not begun are of no meaning
+  std::vector<std::int64_t> first_bad_step;  ///< `[n_chains]`
+};
+
+/// How a run is saved and goes on.
+struct SamplingCheckpoints {
+  std::function<bool()> due;  ///< asked between chunks of steps, well under a second apart
+  std::function<void(const SamplingPosition&)> save;
+  const SamplingPosition* from = nullptr;  ///< goes on here; a position of the same run
+};
+
 /// Runs all chains; `sink` may be null; `progress(done_chain_steps, n_quarantined)` is called now and then. Throws `Error` where
-/// shapes do not fit.
+/// shapes do not fit, `Interrupted` where a signal asks for an end (after a save). A run that goes on from a position gives the same draws as one
+/// that was never broken; draws between the position and the break come again.
 SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
-                          const std::function<void(double, std::int64_t)>& progress = {});
+                          const std::function<void(double, std::int64_t)>& progress = {},
+                          const SamplingCheckpoints& checkpoints = {});
 
 }  // namespace tarn

@@ -49,20 +49,34 @@ struct TrainingRecord {
   DsmLoss loss;
 };
 
+/// Where training stands between two steps.
+struct TrainingPosition {
+  std::int64_t level = 0;  ///< at work; as many as there are levels once all is done
+  std::int64_t done = 0;   ///< steps taken in it
+  std::int64_t step = 0;   ///< steps taken in all
+  DsmLoss sum;             ///< over the `n_summed` steps since the last record
+  std::int64_t n_summed = 0;
+};
+
 struct TrainingObserver {
   std::function<void(std::int64_t step, std::int64_t total, std::int64_t level, const DsmLoss&)> progress;
   std::function<void(const TrainingRecord&)> record;  ///< some fifty times a level
   /// At the end of each level, with the network that samples at it (running mean where there is one).
   std::function<void(std::int64_t level, std::int64_t step, const SamplingNetwork&)> level_end;
+  /// Between stretches of steps, well under a second apart where a step is shorter than that; the model's state belongs
+  /// to this position. `level_ended`: a level has just ended.
+  std::function<void(const TrainingPosition&, bool level_ended)> pause;
   /// Asked when training has to stop: the file that holds the last good weights, or "" where there is none.
   std::function<std::string()> last_good;
 };
 
 /// Trains through all levels and returns the network of the last one. Throws `Error` where a loss is not finite, naming the step, and where
-/// a weight is not, as after a gradient that is not: weights are looked at every 256 steps and at each record, so that message names
-/// a stretch of steps; with clipping on, where gradients have a norm, it names the step. The line further says level, sigma, the
-/// norms of the weights when they last were finite, and `last_good` or the last level that ended well.
+/// a weight is not, as after a gradient that is not: weights are looked at after every stretch of at most 256 steps, so that message names
+/// a stretch; with clipping on, where gradients have a norm, it names the step. The line further says level, sigma, the
+/// norms of the weights when they last were finite, and `last_good` or the last level that ended well. Throws `Interrupted` where a
+/// signal asks for an end. With `from`, goes on at that position of the same plan, with a model that was restored to it; every later
+/// step is the same, bit for bit. `from.level` must be one of the plan's.
 SamplingNetwork train(TrainableModel& model, BatchSource& source, const TrainingPlan& plan,
-                      const TrainingObserver& observer);
+                      const TrainingObserver& observer, const TrainingPosition& from = {});
 
 }  // namespace tarn

@@ -45,8 +45,28 @@ class LargeDsmSession final : public DsmSession {
   void reset_average() override {
     if (!state_.average.empty()) state_.average = state_.weights;
   }
+  TrainingState state() const override {
+    TrainingState state;
+    state.n_updates = n_updates_;
+    each_kept(*this, [&](const char* name, const AlignedVector<float>& values) { state.put(name, unpacked(values)); });
+    return state;
+  }
+  void restore(const TrainingState& state) override {
+    each_kept(*this,
+              [&](const char* name, AlignedVector<float>& values) { values = layout_.pack(state.get(name, shape_)); });
+    n_updates_ = state.n_updates;
+  }
 
  private:
+  // Calls f(name, values) for all that a checkpoint holds.
+  template <class Self, class F>
+  static void each_kept(Self& self, F&& f) {
+    f("weights", self.state_.weights);
+    f("first_moment", self.state_.first);
+    f("second_moment", self.state_.second);
+    if (self.optimizer_.amsgrad) f("largest_second_moment", self.state_.largest);
+    if (self.optimizer_.ema > 0.0) f("average", self.state_.average);
+  }
   DsmParameters unpacked(const AlignedVector<float>& records) const {
     DsmParameters p = shape_;
     layout_.unpack(records, p);

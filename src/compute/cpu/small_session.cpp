@@ -112,8 +112,28 @@ class SmallDsmSession final : public DsmSession {
     n_updates_ = 0;
   }
   void reset_average() override { average_ = parameters_; }
+  TrainingState state() const override {
+    TrainingState state;
+    state.n_updates = n_updates_;
+    each_kept(*this, [&](const char* name, const AlignedVector<float>& values) { state.put(name, unpacked(values)); });
+    return state;
+  }
+  void restore(const TrainingState& state) override {
+    each_kept(*this,
+              [&](const char* name, AlignedVector<float>& values) { values = layout_.pack(state.get(name, shape_)); });
+    n_updates_ = state.n_updates;
+  }
 
  private:
+  // Calls f(name, values) for all that a checkpoint holds.
+  template <class Self, class F>
+  static void each_kept(Self& self, F&& f) {
+    f("weights", self.parameters_);
+    f("first_moment", self.first_);
+    f("second_moment", self.second_);
+    if (self.optimizer_.amsgrad) f("largest_second_moment", self.largest_);
+    if (self.optimizer_.ema > 0.0) f("average", self.average_);
+  }
   DsmParameters unpacked(const AlignedVector<float>& blocks) const {
     DsmParameters p = shape_;
     layout_.unpack(blocks, p);
