@@ -80,13 +80,13 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
         "training.optimizer.clip_norm may help",
         what, where, l + 1, plan.sigmas.size(), plan.sigmas[l], watch.last_norms(), good);
   };
-  watch.check(model.network(), 0);
 
   std::vector<float> rates;
   std::vector<DsmLoss> losses;
   TrainingPosition at = from;
   require(at.level >= 0 && at.level < std::ssize(plan.sigmas), "training: there is no level {} to go on from",
           at.level);
+  watch.check(model.network(), at.step);
   std::int64_t longest = 1;  // in steps; grows until a stretch takes its time
   for (auto l = static_cast<std::size_t>(at.level); l < plan.sigmas.size(); ++l) {
     const DsmLevel level = level_of(plan, l);
