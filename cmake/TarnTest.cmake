@@ -1,6 +1,6 @@
 # Tests whose code runs on several threads; the thread sanitizer looks at these, and ctest -L threads runs them.
 set(TARN_THREADED_AREAS compute sampling training)
-set(TARN_THREADED_TESTS noise_test scaling_filter_test models_trainable_test models_score_test)
+set(TARN_THREADED_TESTS noise_test scaling_filter_test learned_filter_test models_trainable_test models_score_test)
 add_custom_target(tarn_threaded_tests COMMENT "Build the tests of threaded code")
 
 # tarn_add_test(name SOURCES ... LIBRARIES ... [LABELS cpu|slow]): a GoogleTest program, each of its cases an entry of ctest.

@@ -20,6 +20,24 @@ std::int64_t batch_rows(std::int64_t first_step, std::int64_t n_steps, MatrixVie
 
 }  // namespace
 
+std::vector<std::int64_t> epoch_order(std::uint64_t seed, Stream stream, std::int64_t n, std::int64_t epoch) {
+  struct Place {
+    std::uint64_t key;
+    std::int64_t row;
+    auto operator<=>(const Place&) const = default;  // by key, then by row: a stable order
+  };
+  Matrix<std::uint32_t> words(n, 2);
+  fill_words(seed, stream, 0, static_cast<std::uint64_t>(epoch), 1, words);
+  std::vector<Place> places(static_cast<std::size_t>(n));
+  for (std::int64_t i = 0; i < n; ++i) {
+    places[static_cast<std::size_t>(i)] = {std::uint64_t{words(i, 0)} << 32 | words(i, 1), i};
+  }
+  std::ranges::sort(places);
+  std::vector<std::int64_t> order(places.size());
+  std::ranges::transform(places, order.begin(), &Place::row);
+  return order;
+}
+
 DatasetBatches::DatasetBatches(Matrix<float> rows, std::uint64_t seed) : rows_(std::move(rows)), seed_(seed) {
   require(rows_.size() > 0, "batches need data, found {} rows of {} columns", rows_.rows(), rows_.cols());
 }
@@ -31,21 +49,7 @@ std::int64_t DatasetBatches::steps_per_epoch(std::int64_t batch_size) const {
 
 const std::vector<std::int64_t>& DatasetBatches::order(std::int64_t epoch) {
   if (epoch == ordered_epoch_) return order_;
-  struct Place {
-    std::uint64_t key;
-    std::int64_t row;
-    auto operator<=>(const Place&) const = default;  // by key, then by row: a stable order
-  };
-  const auto n = rows_.rows();
-  Matrix<std::uint32_t> words(n, 2);
-  fill_words(seed_, Stream::batch_order, 0, static_cast<std::uint64_t>(epoch), 1, words);
-  std::vector<Place> places(static_cast<std::size_t>(n));
-  for (std::int64_t i = 0; i < n; ++i) {
-    places[static_cast<std::size_t>(i)] = {std::uint64_t{words(i, 0)} << 32 | words(i, 1), i};
-  }
-  std::ranges::sort(places);
-  order_.resize(places.size());
-  std::ranges::transform(places, order_.begin(), &Place::row);
+  order_ = epoch_order(seed_, Stream::batch_order, rows_.rows(), epoch);
   ordered_epoch_ = epoch;
   return order_;
 }

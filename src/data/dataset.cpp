@@ -67,13 +67,17 @@ Matrix<float> first_rows(Matrix<float> x, std::int64_t n) {
 
 }  // namespace data
 
+Matrix<float> read_item_rows(const std::filesystem::path& path, const Dataset& dataset, const std::string& what) {
+  auto rows = read_npy_matrix(path);
+  require(rows.rows() == dataset.n_available, "{}: {} rows of {}, but {} has {} items", path.string(), rows.rows(),
+          what, dataset.source, dataset.n_available);
+  require(rows.cols() > 0, "{}: {} have no columns", path.string(), what);
+  data::require_finite(rows, path.string());
+  return data::first_rows(std::move(rows), dataset.x.rows());
+}
+
 Matrix<float> read_condition(const std::filesystem::path& path, const Dataset& dataset) {
-  auto u = read_npy_matrix(path);
-  require(u.rows() == dataset.n_available, "{}: {} rows of inputs, but {} has {} items", path.string(), u.rows(),
-          dataset.source, dataset.n_available);
-  require(u.cols() > 0, "{}: inputs have no columns", path.string());
-  data::require_finite(u, path.string());
-  return data::first_rows(std::move(u), dataset.x.rows());
+  return read_item_rows(path, dataset, "inputs");
 }
 
 }  // namespace tarn

@@ -1,30 +1,14 @@
 #include "tarn/data/filter.hpp"
 
-#include <cblas.h>
-
 #include <algorithm>
 #include <cmath>
 
+#include "tarn/data/autoencoder.hpp"
+#include "tarn/data/feature_filter.hpp"
+#include "tarn/data/sparse_code.hpp"
+#include "tile_product.hpp"
+
 namespace tarn {
-namespace {
-
-// Rows that one call of the matrix product takes. Fixed, so that no result depends on the number of threads.
-constexpr std::int64_t tile_rows = 256;
-
-void check_shapes(MatrixView<const float> in, MatrixView<float> out, std::int64_t in_cols, std::int64_t out_cols) {
-  require(in.cols == in_cols && out.cols == out_cols && in.rows == out.rows,
-          "filter maps rows of {} to rows of {}, found [{}, {}] and [{}, {}]", in_cols, out_cols, in.rows, in.cols,
-          out.rows, out.cols);
-}
-
-// out += a b; inside a parallel region, where the BLAS uses one thread.
-void multiply_add(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> out) {
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(a.rows), static_cast<int>(b.cols),
-              static_cast<int>(a.cols), 1.0f, a.data, static_cast<int>(a.cols), b.data, static_cast<int>(b.cols), 1.0f,
-              out.data, static_cast<int>(out.cols));
-}
-
-}  // namespace
 
 Matrix<float> Filter::apply(MatrixView<const float> in) const {
   Matrix<float> out(in.rows, n_outputs());
@@ -52,7 +36,10 @@ std::unique_ptr<Filter> filter_from_tensors(const TensorFile& file) {
     const double total = file.values<double>("filter.total_variance", 1).front();
     return std::make_unique<PcaFilter>(std::move(mean), std::move(V), std::move(variances), total);
   }
-  fail("{}: unknown filter \"{}\"; allowed are none, pca", file.source, kind);
+  if (kind == "sparse_code") return std::make_unique<SparseCodeFilter>(SparseCodeFilter::from_tensors(file));
+  if (kind == "autoencoder") return std::make_unique<AutoencoderFilter>(AutoencoderFilter::from_tensors(file));
+  if (kind == "features") return std::make_unique<FeatureFilter>(FeatureFilter::from_tensors(file));
+  fail("{}: unknown filter \"{}\"; allowed are none, pca, sparse_code, autoencoder, features", file.source, kind);
 }
 
 IdentityFilter::IdentityFilter(std::int64_t n_features) : n_features_(n_features) {
@@ -60,7 +47,7 @@ IdentityFilter::IdentityFilter(std::int64_t n_features) : n_features_(n_features
 }
 
 void IdentityFilter::apply(MatrixView<const float> in, MatrixView<float> out) const {
-  check_shapes(in, out, n_features_, n_features_);
+  data::check_shapes(in, out, n_features_, n_features_);
   std::copy_n(in.data, in.size(), out.data);
 }
 
@@ -90,33 +77,28 @@ PcaFilter::PcaFilter(std::vector<float> mean, Matrix<float> V, std::vector<doubl
 }
 
 void PcaFilter::apply(MatrixView<const float> in, MatrixView<float> out) const {
-  check_shapes(in, out, n_inputs(), n_outputs());
+  data::check_shapes(in, out, n_inputs(), n_outputs());
   std::fill_n(out.data, out.size(), 0.0f);
 #pragma omp parallel
   {
-    Matrix<float> centred(std::min(tile_rows, in.rows), in.cols);
+    Matrix<float> centred(std::min(data::tile_rows, in.rows), in.cols);
 #pragma omp for schedule(static)
-    for (std::int64_t begin = 0; begin < in.rows; begin += tile_rows) {
-      const auto end = std::min(begin + tile_rows, in.rows);
+    for (std::int64_t begin = 0; begin < in.rows; begin += data::tile_rows) {
+      const auto end = std::min(begin + data::tile_rows, in.rows);
       const auto tile = centred.view().slice(0, end - begin);
       for (std::int64_t i = begin; i < end; ++i) {
         for (std::int64_t j = 0; j < in.cols; ++j) {
           tile(i - begin, j) = in(i, j) - mean_[static_cast<std::size_t>(j)];
         }
       }
-      multiply_add(tile, V_.view(), out.slice(begin, end));
+      data::multiply_add(tile, V_.view(), false, out.slice(begin, end));
     }
   }
 }
 
 void PcaFilter::invert(MatrixView<const float> in, MatrixView<float> out) const {
-  check_shapes(in, out, n_outputs(), n_inputs());
-#pragma omp parallel for schedule(static)
-  for (std::int64_t begin = 0; begin < in.rows; begin += tile_rows) {
-    const auto end = std::min(begin + tile_rows, in.rows);
-    for (std::int64_t i = begin; i < end; ++i) std::copy(mean_.begin(), mean_.end(), out.row(i));
-    multiply_add(in.slice(begin, end), V_transposed_.view(), out.slice(begin, end));
-  }
+  data::check_shapes(in, out, n_outputs(), n_inputs());
+  data::affine_rows(in, V_transposed_, mean_, out);
 }
 
 void PcaFilter::to_tensors(TensorFile& file) const {

@@ -191,7 +191,7 @@ std::string to_toml(const Config& config, const std::vector<std::string>& header
   }
   std::string_view table;
   for (const KeySpec& key : config_schema()) {
-    if (!key.applies_to(config.data.kind)) continue;
+    if (!key.applies_to(config)) continue;
     const std::size_t dot = key.name.rfind('.');
     if (key.name.substr(0, dot) != table) {
       table = key.name.substr(0, dot);

@@ -72,11 +72,14 @@ void check_data(const Config& config) {
     fail_usage("{}: data.kind is missing; allowed: {}", config.source, find_key("data.kind")->allowed());
   }
   for (const KeySpec& key : config_schema()) {
-    if (key.applies_to(data.kind) || !config.was_given(std::string(key.name))) continue;
+    if (key.applies_to(config) || !config.was_given(std::string(key.name))) continue;
+    const bool of_filter = !key.filters.empty();
     std::string kinds;
-    for (std::string_view kind : key.kinds) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
-    fail_usage("{}: {} has no meaning with data.kind = \"{}\"; it belongs to: {}",
-               where_is(config, std::string(key.name)), key.name, data.kind, kinds);
+    for (std::string_view kind : of_filter ? key.filters : key.kinds)
+      kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
+    fail_usage("{}: {} has no meaning with {}.kind = \"{}\"; it belongs to: {}",
+               where_is(config, std::string(key.name)), key.name, of_filter ? "filter" : "data",
+               of_filter ? config.filter.kind : data.kind, kinds);
   }
   if (is_mixture(data)) check_mixture(config);
   expect(!is_synthetic(data) || is_mixture(data) || data.inputs < 2, config, "data.inputs",
@@ -85,6 +88,14 @@ void check_data(const Config& config) {
          "needs data.labels, the file that says which class an item has");
   expect(!is_synthetic(data) || data.scaling == "auto" || data.scaling == "none", config, "data.scaling",
          "\"{}\" is for data sets; a synthetic law allows: auto, none", data.scaling);
+}
+
+void check_filter(const Config& config) {
+  const FilterConfig& filter = config.filter;
+  expect(filter.kind != "features" || !filter.features.empty(), config, "filter.features",
+         "missing; filter.kind = \"features\" needs the .npy file of the features");
+  expect(filter.kind != "features" || !filter.decoder.empty(), config, "filter.decoder",
+         "empty; allowed: linear, or a .npy file");
 }
 
 bool is_sampler_only(const Config& config) { return config.model.kind != "reservoir_sampler"; }
@@ -128,6 +139,7 @@ std::string where_is(const Config& config, const std::string& key) {
 
 void check_file_level(const Config& config) {
   check_data(config);
+  check_filter(config);
   check_model_and_training(config);
   check_sampling(config);
 }

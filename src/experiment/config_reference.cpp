@@ -71,9 +71,10 @@ std::string default_text(const KeySpec& key) {
 
 std::string meaning(const KeySpec& key) {
   std::string text(key.doc);
-  if (!key.kinds.empty()) {
+  for (const auto* kinds : {&key.kinds, &key.filters}) {
+    if (kinds->empty()) continue;
     text += " (only for";
-    for (std::size_t i = 0; i < key.kinds.size(); ++i) text += fmt::format("{} `{}`", i == 0 ? "" : ",", key.kinds[i]);
+    for (std::size_t i = 0; i < kinds->size(); ++i) text += fmt::format("{} `{}`", i == 0 ? "" : ",", (*kinds)[i]);
     text += ")";
   }
   return text;

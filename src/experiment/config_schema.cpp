@@ -94,11 +94,21 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(data.max_items), .doc = "keep the first so many items; 0: all", .unit = "items", .low = 0, .high = kMaxCount, .kinds = files},
       {TARN_KEY(data.inputs), .doc = "the last so many coordinates of the law are inputs u, on which the network is conditioned; U", .low = 0, .high = 1048576, .kinds = synthetic},
       {TARN_KEY(data.condition), .doc = "`.npy` file `[n_items, U]` of inputs that go with the items (conditional training); empty: none", .kinds = files},
-      {TARN_KEY(data.scaling), .doc = "`auto`: centre and divide by the RMS norm, after the filter; before the filter, and nothing after it: `unit_norm`: each item to norm 1, `divide_255`: pixels to [0, 1], `standardise`: each component to mean 0 and variance 1; `none`",
+      {TARN_KEY(data.scaling), .doc = "`auto`: centre and divide by the RMS norm, after the filter; before the filter, and nothing after it unless it is a `sparse_code`, an `autoencoder` or `features`, which have a size of their own and are centred and divided as well: `unit_norm`: each item to norm 1, `divide_255`: pixels to [0, 1], `standardise`: each component to mean 0 and variance 1; `none`",
        .choices = {"auto", "none", "unit_norm", "divide_255", "standardise"}, .recipe = true},
 
-      {TARN_KEY(filter.kind), .doc = "the space in which the network lives: the data's own, or principal components", .choices = {"none", "pca"}},
-      {TARN_KEY(filter.components), .doc = "with `pca`: how many components, the D of the network", .low = 1, .high = 1048576},
+      {TARN_KEY(filter.kind), .doc = "the space in which the network lives: the data's own; principal components; a sparse code over learned atoms; the code of an autoencoder of dense layers; features read from a file", .choices = {"none", "pca", "sparse_code", "autoencoder", "features"}},
+      {TARN_KEY(filter.components), .doc = "how many components, atoms (they may be more than the data's dimensions) or values of the code: the D of the network", .low = 1, .high = 1048576, .filters = {"pca", "sparse_code", "autoencoder"}},
+      {TARN_KEY(filter.penalty), .doc = "lambda of the code's loss 1/2 |x - a A|^2 + lambda sum |a_k|", .low = 0, .filters = {"sparse_code"}},
+      {TARN_KEY(filter.solver), .doc = "`ista`: iterative soft thresholding; `fista`: the same with momentum, far closer to the minimum after as many iterations", .choices = {"ista", "fista"}, .filters = {"sparse_code"}},
+      {TARN_KEY(filter.iterations), .doc = "how many for a code", .unit = "iterations", .low = 1, .high = 1000000, .filters = {"sparse_code"}},
+      {TARN_KEY(filter.hidden), .doc = "units of the encoder's hidden layers; the decoder has them in reverse; `[]`: a linear autoencoder", .low = 1, .high = 1048576, .filters = {"autoencoder"}},
+      {TARN_KEY(filter.nonlinearity), .doc = "of the hidden layers; the code itself is linear", .choices = {"relu", "tanh"}, .filters = {"autoencoder"}},
+      {TARN_KEY(filter.epochs), .doc = "passes over the data while the filter is trained", .unit = "epochs", .low = 1, .high = kMaxCount, .filters = {"sparse_code", "autoencoder"}},
+      {TARN_KEY(filter.batch_size), .doc = "items in a batch of that training", .unit = "items", .low = 1, .high = 16777216, .filters = {"sparse_code", "autoencoder"}},
+      {TARN_KEY(filter.lr), .doc = "Adam's learning rate in that training, falling to 0 along a cosine", .low = 0, .low_excluded = true, .filters = {"autoencoder"}},
+      {TARN_KEY(filter.features), .doc = "`.npy` file `[n_items, D]` of features that go with the items; must be set", .filters = {"features"}},
+      {TARN_KEY(filter.decoder), .doc = "the way back: `linear`: least squares from features to data; or a `.npy` file `[D, P]`, or `[D + 1, P]` with an offset as its last row", .filters = {"features"}},
 
       {TARN_KEY(model.kind), .doc = "which network: the reservoir-sampler, or one of the two without a reservoir", .choices = {"reservoir_sampler", "sampler_only_sc", "sampler_only_fr"}},
       {TARN_KEY(model.neurons), .doc = "neurons of the reservoir, N; sampler-only networks have N = D", .low = 1, .high = 16777216, .recipe = true},
@@ -253,8 +263,11 @@ std::string KeySpec::allowed() const {
   return text;
 }
 
-bool KeySpec::applies_to(std::string_view data_kind) const {
-  return kinds.empty() || std::find(kinds.begin(), kinds.end(), data_kind) != kinds.end();
+bool KeySpec::applies_to(const Config& config) const {
+  const auto fits = [](const std::vector<std::string_view>& allowed, const std::string& value) {
+    return allowed.empty() || std::find(allowed.begin(), allowed.end(), value) != allowed.end();
+  };
+  return fits(kinds, config.data.kind) && fits(filters, config.filter.kind);
 }
 
 const std::vector<KeySpec>& config_schema() {
@@ -286,16 +299,19 @@ std::string nearest_word(std::string_view word, const std::vector<std::string_vi
 std::string nearest_key(std::string_view name) {
   if (name.empty() || name.size() > 200) return "";
   const KeySpec* best = nullptr;
-  // A right last part in the wrong table counts less than two edits; among such keys the one in the most similar table
-  // wins.
+  // A right last part in the wrong table counts less than two edits; among such keys one in a table below the named one
+  // wins, and else the one in the most similar table.
+  const std::string_view table = name.substr(0, name.size() - last_part(name).size());
+  const auto distance = [&](std::string_view other) {
+    return !table.empty() && other.starts_with(table) ? 0 : edit_distance(name, other);
+  };
   std::size_t best_score = 2 * std::max<std::size_t>(2, name.size() / 4) + 1;
   for (const KeySpec& key : config_schema()) {
     const std::size_t whole = 2 * edit_distance(name, key.name);
     const std::size_t part = edit_distance(last_part(name), last_part(key.name));
     const std::size_t allowed_part = last_part(name).size() >= 5 ? 1 : 0;
     const std::size_t score = part <= allowed_part ? std::min(whole, 3 + part) : whole;
-    const bool closer_table =
-        best != nullptr && score == best_score && edit_distance(name, key.name) < edit_distance(name, best->name);
+    const bool closer_table = best != nullptr && score == best_score && distance(key.name) < distance(best->name);
     if (score < best_score || closer_table) {
       best = &key;
       best_score = score;

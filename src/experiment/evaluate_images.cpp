@@ -26,7 +26,11 @@ std::filesystem::path write_grids(const EvaluationInput& in, MatrixView<const fl
   layout.grid_rows = layout.grid_cols = side;
   layout.background = 0;
   PixelRange range;
-  range.kind = PixelRange::Kind::own_max;  // unit-norm images have no common white
+  range.kind = PixelRange::Kind::own_max;  // unit-norm images and arrays have no common white
+  if (in.data.datum_scaling.is_invertible() && in.config.data.kind != "npy") {
+    range.kind = PixelRange::Kind::fixed;
+    range.high = 255.0f;
+  }
   const Image left = image_grid(first_images(in.data, samples, n), layout, range);
   const Image right = image_grid(first_images(in.data, in.data.rows, n), layout, range);
   const auto path = in.folder.figures() / (name + ".png");

@@ -146,7 +146,7 @@ EvaluatedRun evaluate_run(const std::filesystem::path& path, const EvaluateOptio
   const auto backend = make_backend(run.config.run.device, options.n_threads);
   // The data themselves are needed for a judgement by the run's own; a file of data takes their place.
   if (!against) {
-    run.data = prepare_data(run.config);
+    run.data = prepare_data_with(run.data, run.config);
     resolve(run.config, facts_of(run.data));
   }
   Config setup_config = run.config;

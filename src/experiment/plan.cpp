@@ -11,7 +11,10 @@ std::string bytes(double n) { return si(n) + "B"; }
 std::vector<std::string> plan_of(Config config, const RunOptions& options) {
   const auto backend = make_backend(config.run.device, options.n_threads);
   require_data_path(config);
-  const PreparedData data = prepare_data(config);
+  Config untrained = config;  // sizes are all that a plan needs of a filter that takes minutes to train
+  untrained.filter.epochs = 0;
+  untrained.filter.iterations = 1;
+  const PreparedData data = prepare_data(untrained);
   std::vector<std::string> lines{fmt::format("device: {} ({})", backend->name(), backend->description()),
                                  "data: " + data.description};
   for (std::string& line : resolve(config, facts_of(data))) lines.push_back("  " + std::move(line));

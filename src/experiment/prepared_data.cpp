@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fit_filter.hpp"
 #include "tarn/data/batches.hpp"
 #include "tarn/data/synthetic.hpp"
 #include "tarn/io/npy.hpp"
-#include "tarn/training/pca.hpp"
 
 namespace tarn {
 namespace {
@@ -22,8 +22,8 @@ std::vector<int> read_labels(const std::string& path) {
   return parse_idx_labels(read_maybe_gzip(path), path);
 }
 
-// Keeps the items with one of these labels, of data and inputs alike.
-void keep_classes(const DataConfig& config, Dataset& data, Matrix<float>& u) {
+// Keeps the items with one of these labels, of data and of what goes with them (matrices that may be empty).
+void keep_classes(const DataConfig& config, Dataset& data, std::initializer_list<Matrix<float>*> beside) {
   if (config.classes.empty()) return;
   if (data.labels.empty()) fail_usage("data.classes: {} has no labels; give them with data.labels", data.source);
   std::vector<std::int64_t> kept;
@@ -44,7 +44,9 @@ void keep_classes(const DataConfig& config, Dataset& data, Matrix<float>& u) {
   for (const auto i : kept) labels.push_back(data.labels[static_cast<std::size_t>(i)]);
   data.x = gather(data.x);
   data.labels = std::move(labels);
-  if (!u.empty()) u = gather(u);
+  for (Matrix<float>* rows : beside) {
+    if (!rows->empty()) *rows = gather(*rows);
+  }
 }
 
 // Puts outputs `[n, D]` and inputs `[n, U]` side by side and measures the outputs.
@@ -94,43 +96,47 @@ PreparedData prepare_synthetic(const Config& config) {
   return data;
 }
 
-// Scalings and filter fitted to outputs `[n, P]`; inputs `u` `[n, U]` stay as they are.
-PreparedData prepare_items(const Config& config, Dataset set, const Matrix<float>& u) {
+// Scalings and filter fitted to outputs `[n, P]`; inputs `u` `[n, U]` stay as they are. `features` `[n, D]`: those of a
+// filter that reads them. `maps`, where given, has scalings and filter that are used as they are.
+PreparedData prepare_items(const Config& config, Dataset set, const Matrix<float>& u, Matrix<float> features,
+                           const PreparedData* maps = nullptr) {
   PreparedData data;
   const DataConfig& d = config.data;
   const bool per_datum = d.scaling != "auto" && d.scaling != "none";
   data.datum_scaling =
-      fit_datum_scaling(per_datum ? parse_datum_scaling_kind(d.scaling) : DatumScalingKind::none, set.x);
+      maps != nullptr
+          ? maps->datum_scaling
+          : fit_datum_scaling(per_datum ? parse_datum_scaling_kind(d.scaling) : DatumScalingKind::none, set.x);
   data.datum_scaling.apply(set.x);
-  std::string filtered;
-  Matrix<float> x;
-  if (config.filter.kind == "pca") {
-    auto pca = std::make_shared<PcaFilter>(fit_pca(set.x, config.filter.components));
-    filtered = fmt::format(", PCA to D = {} ({:.1f} % of the variance)", pca->n_outputs(),
-                           100.0 * pca->explained_variance_ratio());
-    x = pca->apply(set.x);
-    data.filter = std::move(pca);
+  FittedFilter fitted;
+  if (maps == nullptr) {
+    fitted = fit_filter(config.filter, config.run.seed, std::move(set.x), std::move(features));
   } else {
-    data.filter = std::make_shared<IdentityFilter>(set.x.cols());
-    x = std::move(set.x);
+    fitted = {maps->filter, features.empty() ? maps->filter->apply(set.x) : std::move(features), ""};
   }
-  if (d.scaling == "auto") {
+  data.filter = fitted.filter;
+  Matrix<float> x = std::move(fitted.codes);
+  require(x.cols() == data.filter->n_outputs(), "{}: {} values an item in filter space, the filter has {}", set.source,
+          x.cols(), data.filter->n_outputs());
+  if (maps != nullptr) {
+    data.scaling = maps->scaling;
+  } else if (d.scaling == "auto" || (per_datum && has_own_size(config.filter))) {
     data.scaling = fit_affine_scaling(x);
-    apply_scaling(data.scaling, x);
   }
+  if (data.scaling.scale != 1.0 || !data.scaling.shift.empty()) apply_scaling(data.scaling, x);
   set_rows(data, x, u);
   data.image = set.image;
   data.labels = std::move(set.labels);
-  data.description =
-      fmt::format("{}: {} items{}, scaling {}{}{}", set.source, data.rows.rows(),
-                  set.image ? fmt::format(" of {} x {}{}", set.image->rows, set.image->cols,
-                                          set.image->channels > 1 ? fmt::format(" x {}", set.image->channels) : "")
-                            : fmt::format(" of {} values", data.filter->n_inputs()),
-                  d.scaling, filtered, data.n_inputs > 0 ? fmt::format(", U = {} inputs", data.n_inputs) : "");
+  data.description = fmt::format(
+      "{}: {} items{}, scaling {}{}{}", set.source, data.rows.rows(),
+      set.image ? fmt::format(" of {} x {}{}", set.image->rows, set.image->cols,
+                              set.image->channels > 1 ? fmt::format(" x {}", set.image->channels) : "")
+                : fmt::format(" of {} values", data.filter->n_inputs()),
+      d.scaling, fitted.description, data.n_inputs > 0 ? fmt::format(", U = {} inputs", data.n_inputs) : "");
   return data;
 }
 
-PreparedData prepare_set(const Config& config) {
+PreparedData prepare_set(const Config& config, const PreparedData* maps = nullptr) {
   require_data_path(config);
   const DataConfig& d = config.data;
   Dataset set =
@@ -143,9 +149,11 @@ PreparedData prepare_set(const Config& config) {
     set.labels.resize(static_cast<std::size_t>(set.x.rows()));
   }
   Matrix<float> u = d.condition.empty() ? Matrix<float>(set.x.rows(), 0) : read_condition(d.condition, set);
-  keep_classes(d, set, u);
+  Matrix<float> features;
+  if (config.filter.kind == "features") features = read_item_rows(config.filter.features, set, "features");
+  keep_classes(d, set, {&u, &features});
   if (u.rows() == 0) u = Matrix<float>(set.x.rows(), 0);
-  return prepare_items(config, std::move(set), u);
+  return prepare_items(config, std::move(set), u, std::move(features), maps);
 }
 
 PreparedData measured(PreparedData data, const Config& config) {
@@ -199,11 +207,18 @@ PreparedData prepare_data(const Config& config) {
   return measured(is_synthetic(config.data) ? prepare_synthetic(config) : prepare_set(config), config);
 }
 
+PreparedData prepare_data_with(const PreparedData& maps, const Config& config) {
+  if (is_synthetic(config.data)) return prepare_data(config);
+  PreparedData data = measured(prepare_set(config, &maps), config);
+  data.description = maps.description;
+  return data;
+}
+
 PreparedData prepare_data(const Config& config, Dataset set) {
   require(set.x.rows() > 0 && set.x.cols() > 0, "{}: {} items of {} values; neither may be 0", set.source, set.x.rows(),
           set.x.cols());
   const Matrix<float> no_inputs(set.x.rows(), 0);
-  return measured(prepare_items(config, std::move(set), no_inputs), config);
+  return measured(prepare_items(config, std::move(set), no_inputs, {}), config);
 }
 
 DataFacts facts_of(const PreparedData& data) {

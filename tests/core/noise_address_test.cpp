@@ -17,7 +17,7 @@ namespace {
 TEST(NoiseAddress, OneWordForOneVariable) {
   for (std::uint64_t d : {1, 2, 3, 4, 5, 7, 8, 9, 33}) {
     std::vector<WordAddress> addresses;
-    for (std::uint64_t stream : {0, 1, 2, 16, 17, 64, 65, 65535}) {
+    for (std::uint64_t stream : {0, 1, 2, 9, 10, 16, 17, 64, 65, 65535}) {
       for (std::uint64_t chain : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{0xffffffff},
                                   std::uint64_t{1} << 32, max_chains - 1}) {
         for (std::uint64_t step = 0; step < 40; ++step) {
@@ -73,6 +73,8 @@ TEST(NoiseAddress, StreamsKeepTheirNumbers) {
   EXPECT_EQ(static_cast<int>(Stream::weight_init), 6);
   EXPECT_EQ(static_cast<int>(Stream::confinement), 7);
   EXPECT_EQ(static_cast<int>(Stream::evaluation), 8);
+  EXPECT_EQ(static_cast<int>(Stream::filter_init), 9);
+  EXPECT_EQ(static_cast<int>(Stream::filter_order), 10);
   EXPECT_EQ(static_cast<int>(Stream::interneurons), 16);
   EXPECT_EQ(static_cast<int>(Stream::ancestral), 64);
 }
@@ -84,7 +86,7 @@ TEST(NoiseAddress, LayersHaveStreamsOfTheirOwn) {
   for (int layer = 0; layer < 65536 - 64; ++layer) {
     EXPECT_TRUE(seen.insert(stream_of_layer(Stream::ancestral, layer)).second);
   }
-  for (int stream = 0; stream <= 8; ++stream) EXPECT_FALSE(seen.contains(static_cast<Stream>(stream)));
+  for (int stream = 0; stream <= 10; ++stream) EXPECT_FALSE(seen.contains(static_cast<Stream>(stream)));
   EXPECT_THROW(stream_of_layer(Stream::interneurons, 48), Error);  // would be the first ancestral stream
   EXPECT_THROW(stream_of_layer(Stream::interneurons, -1), Error);
   EXPECT_THROW(stream_of_layer(Stream::ancestral, 65536 - 64), Error);

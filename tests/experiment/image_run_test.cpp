@@ -109,5 +109,89 @@ TEST_F(ImageRun, TakesInputs) {
   EXPECT_EQ(stored.levels.back().W_in.cols(), 7);
 }
 
+// Filters that are learned, or read: each trains, samples, shows its grid, and comes back from the run folder as it was.
+class FilteredImageRun : public ImageRun {
+ protected:
+  RunOutcome run(const std::string& filter, std::vector<std::string> overrides = {}) {
+    for (const auto& setting : settings()) overrides.push_back(setting);
+    const std::string rest = text.substr(text.find("[model]"));
+    config =
+        parse_config("[run]\nseed = 3\n[data]\nkind = \"idx\"\nscaling = \"unit_norm\"\n[filter]\n" + filter + rest,
+                     "filtered.toml", overrides);
+    return run_experiment(config, {folder / "runs", 2});
+  }
+  void expect_same_filter(const RunOutcome& outcome, std::int64_t D) {
+    const Image grid = read_png(outcome.folder / "figures" / "samples_only.png");
+    EXPECT_GT(*std::ranges::max_element(grid.pixels), 200);
+    const StoredRun stored = load_run(outcome.folder);
+    EXPECT_EQ(stored.data.filter->kind(), config.filter.kind);
+    const PreparedData again = prepare_data(config);  // a fit is a function of config and data
+    EXPECT_EQ(again.n_outputs, D);
+    EXPECT_EQ(stored.data.to_data_units(again.rows), again.to_data_units(again.rows));
+    EXPECT_EQ(prepare_data_with(stored.data, config).rows, again.rows);
+    // centred, of RMS norm 1
+    double square = 0.0;
+    for (std::int64_t i = 0; i < again.rows.size(); ++i) square += std::pow(again.rows.data()[i], 2);
+    EXPECT_NEAR(square / static_cast<double>(again.rows.rows()), 1.0, 1e-5);
+  }
+  Config config;
+};
+
+TEST_F(FilteredImageRun, SparseCode) {
+  const auto outcome =
+      run("kind = \"sparse_code\"\ncomponents = 160\nepochs = 1\nbatch_size = 50\npenalty = 0.01\niterations = 10\n",
+          {"training.epochs=2", "evaluation.last_level_steps=0"});
+  expect_same_filter(outcome, 160);
+}
+
+TEST_F(FilteredImageRun, Autoencoder) {
+  const auto outcome = run("kind = \"autoencoder\"\ncomponents = 3\nhidden = [24]\nepochs = 4\nbatch_size = 30\n");
+  expect_same_filter(outcome, 3);
+}
+
+TEST_F(FilteredImageRun, Features) {
+  // the principal components as somebody else may have computed them
+  const Config pca = parse_config(text, "blobs.toml", settings());
+  const PreparedData components = prepare_data(pca);
+  write_npy(folder / "features.npy", components.rows.view());
+  const std::string features = "kind = \"features\"\nfeatures = \"" + (folder / "features.npy").string() + "\"\n";
+  const auto outcome = run(features);
+  expect_same_filter(outcome, 6);
+  // least squares finds the way back that PCA knows
+  const PreparedData again = prepare_data(config);
+  const Matrix<float> a = again.to_data_units(again.rows), b = components.to_data_units(components.rows);
+  for (std::int64_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a.data()[i], b.data()[i], 1e-4);
+
+  // given instead
+  Matrix<float> decoder(7, side * side);
+  for (std::int64_t i = 0; i < decoder.size(); ++i) decoder.data()[i] = static_cast<float>(i % 17);
+  const auto given = [&](const Matrix<float>& matrix) {
+    write_npy(folder / "decoder.npy", matrix.view());
+    return parse_config("[data]\nkind = \"idx\"\n[filter]\n" + features, "f.toml",
+                        {settings()[0], "data.scaling=none", "filter.decoder=" + (folder / "decoder.npy").string()});
+  };
+  const PreparedData decoded = prepare_data(given(decoder));
+  const Matrix<float> back = decoded.to_data_units(decoded.rows.view().slice(4, 5));
+  for (std::int64_t j = 0; j < side * side; ++j) {
+    double sum = decoder(6, j);
+    for (std::int64_t d = 0; d < 6; ++d) sum += static_cast<double>(decoded.rows(4, d)) * decoder(d, j);
+    ASSERT_NEAR(back(0, j), sum, 1e-4);
+  }
+  const auto message = [](const auto& f) {
+    try {
+      f();
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_THAT(
+      message([&] { prepare_data(given(Matrix<float>(5, side * side))); }),
+      testing::HasSubstr("decoder.npy: a decoder [5, 144]; 6 features and items of 144 values need [6, 144], or "
+                         "[7, 144] with an offset last"));
+  write_npy(folder / "features.npy", Matrix<float>(299, 6).view());
+  EXPECT_THAT(message([&] { prepare_data(config); }), testing::HasSubstr("299 rows of features"));
+}
+
 }  // namespace
 }  // namespace tarn

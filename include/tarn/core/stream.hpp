@@ -16,6 +16,8 @@ enum class Stream : std::uint16_t {
   weight_init = 6,    ///< initial weights: chain = neuron, step 0 its incoming weights and bias, 1 its outgoing weights
   confinement = 7,    ///< confinement points: chain = row, step = training step
   evaluation = 8,     ///< bootstrap and other evaluation
+  filter_init = 9,    ///< filters before they are trained: chain = layer and unit, or atom; step = 0
+  filter_order = 10,  ///< order of the data while a filter is trained: chain = datum, step = epoch
   interneurons = 16,  ///< 16 + l: interneurons of layer l
   ancestral = 64,     ///< 64 + l: ancestral draws of layer l
 };

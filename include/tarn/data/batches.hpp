@@ -8,14 +8,17 @@
 #include "tarn/core/affine_scaling.hpp"
 #include "tarn/core/batch_source.hpp"
 #include "tarn/core/matrix.hpp"
+#include "tarn/core/stream.hpp"
 #include "tarn/core/target.hpp"
 
 namespace tarn {
 
-/// Rows of a data set, each exactly once an epoch (less the remainder), in an order of its own for every epoch: row
-/// numbers sorted by 64-bit keys, ties by number. The key of datum i in epoch e is the two words of (seed,
-/// `Stream::batch_order`, chain i, step e), the first one above the second. Step s of an epoch takes places `s * B` to
-/// `s * B + B - 1`.
+/// The numbers 0 to n - 1 in an order of their own for every epoch: sorted by 64-bit keys, ties by number. The key of
+/// datum i in epoch e is the two words of (seed, `stream`, chain i, step e), the first one above the second.
+std::vector<std::int64_t> epoch_order(std::uint64_t seed, Stream stream, std::int64_t n, std::int64_t epoch);
+
+/// Rows of a data set, each exactly once an epoch (less the remainder), in the `epoch_order` of `Stream::batch_order`.
+/// Step s of an epoch takes places `s * B` to `s * B + B - 1`.
 class DatasetBatches final : public BatchSource {
  public:
   /// `rows` `[n, D+U]` in scaled filter space. Throws `Error` where it has no rows or columns.

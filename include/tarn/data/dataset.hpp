@@ -73,9 +73,11 @@ Dataset parse_npy_dataset(ByteView data, const std::string& name, const ReadOpti
 /// `Error`.
 Dataset read_png_folder(const std::filesystem::path& folder, const ReadOptions& options = {});
 
-/// Inputs `u` `[n, U]` that go with the items of a data set, from an NPY file with one row for each of its
-/// `n_available` items; the rows of the kept items are returned. Throws `Error` where the rows do not match or a value
-/// is not finite.
+/// Rows `[n, k]` that go with the items of a data set, from an NPY file with one row for each of its `n_available`
+/// items; those of the kept items are returned. `what` names them in errors. Throws `Error` where the rows do not match
+/// or a value is not finite.
+Matrix<float> read_item_rows(const std::filesystem::path& path, const Dataset& dataset, const std::string& what);
+/// Inputs `u` `[n, U]`, likewise.
 Matrix<float> read_condition(const std::filesystem::path& path, const Dataset& dataset);
 
 }  // namespace tarn

@@ -16,12 +16,12 @@ namespace tarn {
 class Filter {
  public:
   virtual ~Filter() = default;
-  /// "none", "pca".
+  /// "none", "pca", "sparse_code", "autoencoder", "features".
   virtual std::string kind() const = 0;
   virtual std::int64_t n_inputs() const = 0;   ///< P
   virtual std::int64_t n_outputs() const = 0;  ///< D
-  /// `in` `[n, P]` to `out` `[n, D]`; no overlap. Throws `Error` where shapes disagree. The result does not depend on
-  /// the number of threads.
+  /// `in` `[n, P]` to `out` `[n, D]`; no overlap. Throws `Error` where shapes disagree, and for "features". The result
+  /// does not depend on the number of threads.
   virtual void apply(MatrixView<const float> in, MatrixView<float> out) const = 0;
   /// `in` `[n, D]` to `out` `[n, P]`, likewise.
   virtual void invert(MatrixView<const float> in, MatrixView<float> out) const = 0;

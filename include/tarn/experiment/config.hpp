@@ -53,8 +53,18 @@ struct DataConfig {
 
 /// `[filter]`
 struct FilterConfig {
-  std::string kind = "none";      ///< none, pca
-  std::int64_t components = 100;  ///< pca: D
+  std::string kind = "none";              ///< none, pca, sparse_code, autoencoder, features
+  std::int64_t components = 100;          ///< D of pca, sparse_code (its atoms), autoencoder (its code)
+  double penalty = 1e-3;                  ///< sparse_code: lambda
+  std::string solver = "ista";            ///< sparse_code: ista, fista
+  std::int64_t iterations = 100;          ///< sparse_code
+  std::vector<std::int64_t> hidden{512};  ///< autoencoder: units of the encoder's hidden layers
+  std::string nonlinearity = "relu";      ///< autoencoder: relu, tanh
+  std::int64_t epochs = 20;               ///< of the training of sparse_code, autoencoder
+  std::int64_t batch_size = 128;          ///< likewise
+  double lr = 1e-3;                       ///< autoencoder
+  std::string features;                   ///< features: `.npy` `[n_items, D]`
+  std::string decoder = "linear";         ///< features: linear, or `.npy` `[D, P]` or `[D + 1, P]`
   bool operator==(const FilterConfig&) const = default;
 };
 

@@ -29,6 +29,7 @@ struct KeySpec {
   bool high_excluded = false;                             ///< `high` itself is not allowed
   std::vector<std::string_view> choices{};  ///< strings (and elements of lists of strings): allowed values; empty = any
   std::vector<std::string_view> kinds{};    ///< values of `data.kind` for which the key has a meaning; empty = all
+  std::vector<std::string_view> filters{};  ///< values of `filter.kind`, likewise
   bool recipe = false;                      ///< filled by the recipe where it is left out
   bool automatic = false;    ///< integers: "auto" is allowed too (0 in Config), which leaves the choice to the recipe
   bool one_or_many = false;  ///< lists of numbers: a plain number stands for a list of one
@@ -38,8 +39,8 @@ struct KeySpec {
 
   /// What is allowed, in words: "integer >= 1", "one of: none, pca".
   std::string allowed() const;
-  /// Whether the key has a meaning for this kind of data.
-  bool applies_to(std::string_view data_kind) const;
+  /// Whether the key has a meaning for this kind of data and of filter.
+  bool applies_to(const Config& config) const;
 };
 
 /// All keys, in the order in which a config is written.

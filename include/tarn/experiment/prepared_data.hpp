@@ -46,7 +46,10 @@ std::shared_ptr<const Target> make_target(const DataConfig& data);
 
 /// Reads or draws the data, fits scalings and filter. Throws `UsageError` or `Error`.
 PreparedData prepare_data(const Config& config);
-/// The same for a data set that is in memory already, without inputs. Of the [data] table only `scaling` is looked at.
+/// The same with the scalings and the filter of `maps` (a run's own, `load_data_maps`) in place of fitting them anew, which
+/// for learned filters takes minutes. Synthetic laws are prepared as before.
+PreparedData prepare_data_with(const PreparedData& maps, const Config& config);
+/// As the first, for a data set that is in memory already, without inputs. Of the [data] table only `scaling` is looked at.
 PreparedData prepare_data(const Config& config, Dataset set);
 
 /// What recipes want to know.
