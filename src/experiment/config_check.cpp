@@ -126,6 +126,9 @@ void check_sampling(const Config& config) {
   const InitialConfig& initial = config.sampling.initial;
   expect(initial.kind != "uniform" || initial.low <= initial.high, config, "sampling.initial.low",
          "{} is above high = {}", initial.low, initial.high);
+  expect(config.sampling.noise != "private" || config.sampling.record.reservoir, config, "sampling.noise",
+         "\"private\" is noise of the neurons, which output mode does not carry; allowed: output, or private with "
+         "sampling.record.reservoir = true");
   expect(initial.kind != "file" || !initial.path.empty(), config, "sampling.initial.path",
          "missing; initial.kind = \"file\" needs the file of starting points");
 }

@@ -145,6 +145,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(sampling.chains), .doc = "parallel chains", .low = 1, .high = 281474976710656.0, .high_excluded = true, .recipe = true},
       {TARN_KEY(sampling.schedule), .doc = "`last_level`: the network of the last level alone; `annealed`: the network of each level in turn", .choices = {"last_level", "annealed"}, .recipe = true},
       {TARN_KEY(sampling.integrator), .doc = "`leimkuhler_matthews`: second order at the same price, for a reversible drift", .choices = {"euler_maruyama", "leimkuhler_matthews"}},
+      {TARN_KEY(sampling.noise), .doc = "`output`: isotropic on the outputs; `private`: each neuron has its own (with `record.reservoir`), of one strength such that the outputs get as much in the mean; the drift s D_x^T keeps the law", .choices = {"output", "private"}},
       {TARN_KEY(sampling.steps), .doc = "`last_level`: steps a chain takes", .unit = "steps", .low = 1, .high = kMaxCount, .recipe = true},
       {TARN_KEY(sampling.dt), .doc = "`last_level`: step size", .unit = "tau", .low = 0, .low_excluded = true, .recipe = true},
       {TARN_KEY(sampling.thin), .doc = "a draw is kept every so many steps; 0: the final state only", .unit = "steps", .low = 0, .high = kMaxCount, .recipe = true},

@@ -66,6 +66,7 @@ class Accelerator {
     if (strength == 0.0) s.irreversible.matrix.clear();
     s.integrator = "euler_maruyama";  // Leimkuhler-Matthews is first order here too, and of another constant
     s.record.reservoir = false;
+    s.noise = std::string("output");
     SamplingSetup setup = make_sampling(config, in_.data, {in_.training.levels.back()}, in_.backend);
     Accelerated result;
     result.strength = strength;

@@ -156,6 +156,7 @@ EvaluatedRun evaluate_run(const std::filesystem::path& path, const EvaluateOptio
     setup_config.sampling.condition.clear();
     setup_config.sampling.clamp.clear();
     setup_config.sampling.record.reservoir = false;
+    setup_config.sampling.noise = std::string("output");
     require(run.data.n_inputs == 0, "{}: draws given inputs cannot be judged against a file without them",
             path.string());
   }

@@ -117,10 +117,14 @@ std::vector<Stage> make_stages(const SamplingConfig& s, const PreparedData& data
 
 }  // namespace
 
-PreparedLevels::PreparedLevels(Backend& backend, const std::vector<SamplingNetwork>& levels,
-                               MatrixView<const float> J) {
+PreparedLevels::PreparedLevels(Backend& backend, const std::vector<SamplingNetwork>& levels, MatrixView<const float> J,
+                               MatrixView<const float> private_noise) {
   for (const SamplingNetwork& level : levels) {
-    runnable_.push_back(J.data ? RunnableNetwork(level, J) : RunnableNetwork(level));
+    if (private_noise.data) {
+      runnable_.push_back(RunnableNetwork(level, J, output_diffusion(level.W_out, private_noise)));
+    } else {
+      runnable_.push_back(J.data ? RunnableNetwork(level, J) : RunnableNetwork(level));
+    }
     prepared_.push_back(backend.prepare(runnable_.back().view()));
   }
 }
@@ -196,6 +200,20 @@ ChainRange range_within(const ChainRange& asked, std::int64_t n_chains) {
   return range;
 }
 
+namespace {
+
+// One standard deviation for all neurons, so that the outputs get the noise they have otherwise, in the mean over outputs.
+Matrix<float> even_private_noise(const Matrix<float>& W_out) {
+  double square = 0.0;
+  for (std::int64_t i = 0; i < W_out.size(); ++i) square += static_cast<double>(W_out.data()[i]) * W_out.data()[i];
+  require(square > 0.0, "sampling.noise: W_out is zero, noise of the neurons does not reach the outputs");
+  Matrix<float> S(1, W_out.cols());
+  std::fill_n(S.data(), S.size(), static_cast<float>(std::sqrt(static_cast<double>(W_out.rows()) / square)));
+  return S;
+}
+
+}  // namespace
+
 SamplingSetup make_sampling(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels,
                             Backend& backend, const ChainRange& asked) {
   const SamplingConfig& s = config.sampling;
@@ -203,7 +221,16 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
   require(!levels.empty(), "sampling: no trained network");
   const std::int64_t D = levels.back().n_outputs, N = levels.back().n_neurons();
   const Matrix<float> J = irreversible_matrix(s.irreversible, D, config.run.seed);
-  SamplingSetup setup{PreparedLevels(backend, levels, J.view()), {}, {}, {}, {}, {}};
+  Matrix<float> private_noise;
+  if (s.noise == "private") {
+    if (!s.record.reservoir)
+      fail_usage("sampling.noise: \"private\" is noise of the neurons; it needs sampling.record.reservoir = true");
+    private_noise = even_private_noise(levels.back().W_out);
+  }
+  // Only the last level's network runs in reservoir mode, and private noise is a matter of its output weights.
+  const auto run_levels = private_noise.empty() ? levels : std::vector<SamplingNetwork>{levels.back()};
+  SamplingSetup setup{PreparedLevels(backend, run_levels, J.view(), private_noise.view()), {}, {}, {}, {}, {}, {}};
+  setup.private_noise = std::move(private_noise);
   if (!J.empty() && s.integrator == "leimkuhler_matthews") {
     warn("sampling.integrator: leimkuhler_matthews is only first-order accurate with an irreversible drift");
   }
@@ -213,7 +240,7 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
   setup.clamp = read_clamp(s.clamp, D, s.chains, range);
 
   SamplingRun& run = setup.run;
-  run.stages = make_stages(s, data, levels, setup.levels);
+  run.stages = make_stages(s, data, run_levels, setup.levels);
   run.integrator = s.integrator == "leimkuhler_matthews" ? Integrator::leimkuhler_matthews : Integrator::euler_maruyama;
   run.seed = config.run.seed;
   run.first_chain = static_cast<std::uint64_t>(range.begin);
@@ -251,6 +278,7 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
     run.reservoir = true;
     setup.P = pseudo_inverse(levels.back().W_out);
     run.P = setup.P.view();
+    run.private_noise = setup.private_noise.view();
     run.recording.neurons = parse_neurons(s.record.neurons, N, config.run.seed);
     run.recording.every = s.record.every;
     if (!s.record.projections.empty()) run.recording.projections = read_npy_matrix(s.record.projections);

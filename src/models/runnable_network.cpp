@@ -103,11 +103,38 @@ RunnableNetwork::RunnableNetwork(const SamplingNetwork& network, DriftForm form)
   view_.M = M_.empty() ? nullptr : M_.data();
 }
 
-RunnableNetwork::RunnableNetwork(const SamplingNetwork& network, MatrixView<const float> J) : RunnableNetwork(network) {
+Matrix<double> output_diffusion(MatrixView<const float> W_out, MatrixView<const float> S) {
+  require(S.rows == 1 && S.cols == W_out.cols, "private noise is [{}, {}], expected [1, {}]", S.rows, S.cols,
+          W_out.cols);
+  Matrix<double> result(W_out.rows, W_out.rows);
+  for (std::int64_t a = 0; a < W_out.rows; ++a) {
+    for (std::int64_t b = 0; b <= a; ++b) {
+      double sum = 0.0;
+      for (std::int64_t j = 0; j < W_out.cols; ++j) {
+        const double s = S(0, j);
+        sum += s * s * W_out(a, j) * W_out(b, j);
+      }
+      result(a, b) = result(b, a) = sum;
+    }
+  }
+  return result;
+}
+
+RunnableNetwork::RunnableNetwork(const SamplingNetwork& network, MatrixView<const float> J)
+    : RunnableNetwork(network, J, identity(network.n_outputs)) {
+  require(J.data != nullptr, "an irreversible drift needs its J");
+}
+
+RunnableNetwork::RunnableNetwork(const SamplingNetwork& network, MatrixView<const float> J,
+                                 MatrixView<const double> diffusion)
+    : RunnableNetwork(network) {
   const std::int64_t D = network.n_outputs;
-  check_skew(J, D);
-  Matrix<double> M = identity(D);
-  for (std::int64_t i = 0; i < J.size(); ++i) M.data()[i] += J.data[i];
+  require(diffusion.rows == D && diffusion.cols == D, "the diffusion is [{}, {}], expected [{}, {}]", diffusion.rows,
+          diffusion.cols, D, D);
+  if (J.data) check_skew(J, D);
+  Matrix<double> M(D, D);
+  std::copy_n(diffusion.data, diffusion.size(), M.data());
+  for (std::int64_t i = 0; i < (J.data ? J.size() : 0); ++i) M.data()[i] += J.data[i];
   if (!M_.empty()) M = product(M, M_);
   M_ = to_float(M);
   view_.M = M_.data();

@@ -41,10 +41,14 @@ void check(const SamplingRun& run) {
             "clamp: needs {} values for all chains or for each of the {}, found {} x {}", first.n_outputs, run.n_chains,
             run.clamp.rows, run.clamp.cols);
   }
+  require(run.reservoir || !run.private_noise.data, "noise private to the neurons needs reservoir mode");
   if (run.reservoir) {
     require(run.P.rows == first.n_neurons && run.P.cols == first.n_outputs,
             "reservoir mode: P must be {} x {}, found {} x {}", first.n_neurons, first.n_outputs, run.P.rows,
             run.P.cols);
+    require(!run.private_noise.data || (run.private_noise.rows == 1 && run.private_noise.cols == first.n_neurons),
+            "reservoir mode: private noise must be 1 x {}, found {} x {}", first.n_neurons, run.private_noise.rows,
+            run.private_noise.cols);
     require(!first.c, "reservoir mode: sampler-only networks have no reservoir");
     for (std::int64_t j : run.recording.neurons) {
       require(j >= 0 && j < first.n_neurons, "record: neuron {} is out of range 0 to {}", j, first.n_neurons - 1);
@@ -101,7 +105,7 @@ class Tile {
     if (stage.bound > 0.0) steps.bound = static_cast<float>(stage.bound);
     const ChainBlock block{x_, inputs(piece), clamp_.view(), first_bad_step_.data()};
     if (run_.reservoir) {
-      backend_.advance_reservoir(*stage.network, steps, {block, r_, run_.P});
+      backend_.advance_reservoir(*stage.network, steps, {block, r_, run_.P, run_.private_noise});
     } else {
       backend_.advance(*stage.network, steps, block);
     }

@@ -205,6 +205,8 @@ TEST(Config, OtherKeysThatContradictEachOther) {
   EXPECT_THAT(refusal(kPeak + "[sampling.initial]\nkind = \"uniform\"\nlow = 3"), HasSubstr("3 is above high = 2"));
   EXPECT_THAT(refusal(kPeak + "[sampling.initial]\nkind = \"file\""), HasSubstr("sampling.initial.path: missing"));
   const std::string sampler_only = kPeak + "[model]\nkind = \"sampler_only_fr\"\n";
+  EXPECT_THAT(refusal("[data]\nkind = \"ring\"\n[sampling]\nnoise = \"private\""),
+              HasSubstr("sampling.record.reservoir = true"));
   EXPECT_THAT(refusal(sampler_only + "[sampling.record]\nreservoir = true"), HasSubstr("has no reservoir"));
   EXPECT_THAT(refusal(sampler_only + "[sampling.initial]\nspace = \"r\""), HasSubstr("has no reservoir"));
   EXPECT_THAT(refusal(sampler_only + "[training.quality]\noutput_scaling = \"inverse_sigma\""),

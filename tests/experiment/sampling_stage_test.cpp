@@ -229,5 +229,23 @@ TEST(IrreversibleMatrix, IsSkewAndOfTheGivenStrength) {
   EXPECT_THROW(irreversible_matrix(c, 1, 1), UsageError);
 }
 
+// One strength for all neurons, trace of W_out S^2 W_out^T = D, and a start and noise that are others than with output noise.
+TEST_F(SamplingStage, NoisePrivateToTheNeurons) {
+  prepare(0, {"sampling.record.reservoir=true", "sampling.noise=\"private\""});
+  const auto backend = make_cpu_backend(1);
+  const SamplingSetup setup = make_sampling(config, data, {network}, *backend);
+  ASSERT_EQ(setup.private_noise.cols(), network.n_neurons());
+  const Matrix<double> diffusion = output_diffusion(network.W_out, setup.private_noise);
+  double trace = 0.0;
+  for (std::int64_t d = 0; d < 3; ++d) trace += diffusion(d, d);
+  EXPECT_NEAR(trace, 3.0, 1e-5);
+  const SamplingOutcome own = run("private");
+  config.sampling.noise = "output";
+  EXPECT_NE(run("output").last_draw, own.last_draw);
+  config.sampling.noise = "private";
+  config.sampling.record.reservoir = false;
+  EXPECT_THAT(message_of([&] { run("nowhere"); }), HasSubstr("sampling.noise"));
+}
+
 }  // namespace
 }  // namespace tarn

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tarn/core/noise.hpp"
@@ -30,10 +31,11 @@ inline constexpr Mat2 unit{1, 0, 0, 1};
 inline constexpr Mat2 covariance{1.0, 0.9, 0.9, 1.0};  // 1.9 along (1, 1), 0.1 across
 inline Mat2 skew(double g) { return {0, -g, g, 0}; }
 
-// Score -x C^-1 = -x + x (I - C^-1), exactly.
+// Score -x C^-1 = -x + x (I - C^-1), exactly: W_out W_in = I - C^-1 on either side of zero. How it is shared between the two is
+// free; here neurons read mixed outputs and write mixed ones.
 inline SamplingNetwork exact_gaussian() {
-  const Mat2 A = unit + (-1.0) * inverse(covariance);
-  const double map[2][2] = {{A.a, A.b}, {A.c, A.d}};
+  const Mat2 out{1.0, 0.5, 0.0, 1.0}, in = inverse(out) * (unit + (-1.0) * inverse(covariance));
+  const double read[2][2] = {{in.a, in.b}, {in.c, in.d}}, write[2][2] = {{out.a, out.b}, {out.c, out.d}};
   SamplingNetwork n;
   n.phi = Nonlinearity::relu;
   n.n_outputs = 2;
@@ -41,9 +43,11 @@ inline SamplingNetwork exact_gaussian() {
   n.b = Matrix<float>(1, 4);
   n.W_out = Matrix<float>(2, 4);
   for (int j = 0; j < 4; ++j) {
-    const float sign = j < 2 ? 1.0f : -1.0f;
-    n.W_in(j, j % 2) = sign;
-    for (int d = 0; d < 2; ++d) n.W_out(d, j) = sign * static_cast<float>(map[d][j % 2]);
+    const double sign = j < 2 ? 1.0 : -1.0;
+    for (int d = 0; d < 2; ++d) {
+      n.W_in(j, d) = static_cast<float>(sign * read[j % 2][d]);
+      n.W_out(d, j) = static_cast<float>(sign * write[d][j % 2]);
+    }
   }
   return n;
 }
@@ -84,7 +88,15 @@ class ArmSink final : public Sink {
   std::int64_t n = 0;
 };
 
-enum class Mode { output, reservoir };
+// A noise of its own for each of the four neurons.
+inline Matrix<float> own_noise() {
+  Matrix<float> S(1, 4);
+  const float values[4] = {0.9f, 0.4f, 0.5f, 0.7f};
+  std::copy_n(values, 4, S.data());
+  return S;
+}
+
+enum class Mode { output, reservoir, private_noise };
 
 struct Course {
   double dt = 0.01;
@@ -100,7 +112,11 @@ inline ArmSink run(Mode mode, const Mat2& J, const Course& course) {
   Matrix<float> skew_matrix(2, 2);
   skew_matrix(0, 1) = static_cast<float>(J.b);
   skew_matrix(1, 0) = static_cast<float>(J.c);
-  const RunnableNetwork turned(weights, skew_matrix.view());
+  const bool is_private = mode == Mode::private_noise;
+  const Matrix<float> S = own_noise();
+  const RunnableNetwork turned = is_private
+                                     ? RunnableNetwork(weights, skew_matrix.view(), output_diffusion(weights.W_out, S))
+                                     : RunnableNetwork(weights, skew_matrix.view());
   const auto network = backend->prepare(turned.view());
   Matrix<float> start(course.n_chains, 2);
   fill_normals(5, Stream::evaluation, 0, 0, 1, start.view());
@@ -118,7 +134,8 @@ inline ArmSink run(Mode mode, const Mat2& J, const Course& course) {
   plan.n_chains = course.n_chains;
   plan.initial.kind = InitialKind::file;
   plan.initial.rows = start;
-  plan.reservoir = mode == Mode::reservoir;
+  plan.reservoir = mode != Mode::output;
+  if (is_private) plan.private_noise = S.view();
   if (plan.reservoir) plan.P = P.view();
   ArmSink sink(course.n_chains, course.n_draws);
   EXPECT_EQ(run_chains(*backend, plan, &sink).n_quarantined, 0);
@@ -139,7 +156,7 @@ inline void expect_law_and_time(const ArmSink& sink, const LinearChain& exact, c
   const AutocorrelationTime time = integrated_autocorrelation_time(sink.along.view());
   EXPECT_TRUE(time.settled);
   const double of_scheme = spacing * exact.autocorrelation_time(course.thin, std::sqrt(0.5), std::sqrt(0.5));
-  EXPECT_NEAR(of_scheme, predicted, 0.025 * predicted) << "the scheme itself is this close to continuous time";
+  EXPECT_NEAR(of_scheme, predicted, 0.04 * predicted) << "the scheme itself is this close to continuous time";
   EXPECT_NEAR(spacing * time.time, of_scheme, 5.0 * spacing * time.standard_error + 1e-3 * of_scheme);
 }
 

@@ -43,6 +43,9 @@ struct ReservoirBlock {
   ChainBlock chains;
   MatrixView<float> r;        ///< `[n_chains, N]`, advanced in place
   MatrixView<const float> P;  ///< `[N, D]`, `W_out P = I`
+  /// `[1, N]` or empty. Where given, the noise is private to the neurons: each has its own, of this standard deviation, in
+  /// place of output noise through P, and the normals of a step have N components.
+  MatrixView<const float> private_noise{};
 };
 
 /// Weights laid out as a backend wants them; immutable, shared by many calls.

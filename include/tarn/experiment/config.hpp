@@ -166,6 +166,7 @@ struct SamplingConfig {
   double dt = 0.0;                            ///< last_level, in units of tau (recipe)
   std::string schedule = "annealed";          ///< last_level, annealed
   std::string integrator = "euler_maruyama";  ///< euler_maruyama, leimkuhler_matthews
+  std::string noise = "output";               ///< output, private
   std::int64_t thin = 0;                      ///< every so many steps a draw is kept; 0 = the final state only
   std::int64_t burn_in = 0;                   ///< steps before the first kept draw
   double bound = 3.0;     ///< factor of sqrt(R^2 + D sigma^2) beyond which a chain is quarantined; 0 = no bound

@@ -51,6 +51,10 @@ enum class DriftForm : std::uint8_t {
   circuit,  ///< `f`, the circuit's own drift: same stationary law, irreversible
 };
 
+/// What noise private to the neurons is to the outputs: `W_out diag(S)^2 W_out^T` `[D, D]`, `S` `[1, N]` its standard deviations.
+/// Throws `Error` where shapes disagree.
+Matrix<double> output_diffusion(MatrixView<const float> W_out, MatrixView<const float> S);
+
 /// A sampling network in the form that backends run: owns what the view points to, and the view stays valid when it is
 /// moved. All three kinds become `f(x) = (-x + phi([x u] W_in^T + b) W_out^T + c) M^T`; see network_view.hpp.
 class RunnableNetwork {
@@ -61,6 +65,9 @@ class RunnableNetwork {
   /// `[D, D]`. Throws `Error` where `J` has another shape, is not finite, or `J + J^T` exceeds 1e-6 of the largest
   /// entry.
   RunnableNetwork(const SamplingNetwork& network, MatrixView<const float> J);
+  /// The drift `score (diffusion + J)^T`: with output noise of covariance `2 dt diffusion` in place of `2 dt I` its stationary law
+  /// is again that of the score. `diffusion` `[D, D]` symmetric; `J` as above, or empty for none.
+  RunnableNetwork(const SamplingNetwork& network, MatrixView<const float> J, MatrixView<const double> diffusion);
   const NetworkView& view() const { return view_; }
   RunnableNetwork(RunnableNetwork&&) = default;
   RunnableNetwork& operator=(RunnableNetwork&&) = default;

@@ -36,6 +36,7 @@ struct SamplingRun {
   MatrixView<const float> clamp{};   ///< `[1 or n_chains, D]`: finite entries hold an output, NaN leaves it free
   bool reservoir = false;            ///< carry the neurons' state; needs `P`
   MatrixView<const float> P{};       ///< `[N, D]`, W_out P = I
+  MatrixView<const float> private_noise{};  ///< `[1, N]`: reservoir mode with noise private to the neurons, or empty
   ActivityRecording recording;
   std::int64_t memory_bytes = std::int64_t{1} << 30;  ///< for the state of a tile
 };

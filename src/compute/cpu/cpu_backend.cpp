@@ -114,6 +114,9 @@ void CpuBackend::advance_reservoir(const PreparedNetwork& network, const Langevi
           block.r.cols);
   require(block.P.rows == n.n_neurons && block.P.cols == n.n_outputs,
           "reservoir mode: P must be [{}, {}], found [{}, {}]", n.n_neurons, n.n_outputs, block.P.rows, block.P.cols);
+  require(!block.private_noise.data || (block.private_noise.rows == 1 && block.private_noise.cols == n.n_neurons),
+          "reservoir mode: private noise must be [1, {}], found [{}, {}]", n.n_neurons, block.private_noise.rows,
+          block.private_noise.cols);
   advance_reservoir_large(net.large(), steps, block, n_threads_);
 }
 

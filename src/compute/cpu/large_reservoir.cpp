@@ -2,7 +2,8 @@
 // neurons:
 //   a = phi([x u] W_in^T + b),  r += dt (a - r) + y P^T,  x' += r W_out^T,
 // with y = sqrt(2 dt) xi, and dt (f - g) added where the drift f = (g + c) M^T is not g = a W_out^T - x itself. With P
-// the right inverse of W_out, x' = x + dt f + sqrt(2 dt) xi, as in output mode.
+// the right inverse of W_out, x' = x + dt f + sqrt(2 dt) xi, as in output mode. Noise private to the neurons is added to r
+// itself, and y has none.
 #include <omp.h>
 
 #include <algorithm>
@@ -21,7 +22,7 @@ class ReservoirWorker {
         steps_(steps),
         block_(block),
         drift_(network, n_chains),
-        noise_(steps, network.n_outputs, n_chains, drift_.kernels()),
+        noise_(steps, block.private_noise.data ? network.n_neurons : network.n_outputs, n_chains, drift_.kernels()),
         rates_(n_chains, network.n_neurons),
         x_(n_chains, network.n_outputs),
         impulse_(n_chains, network.n_outputs) {
@@ -47,6 +48,7 @@ class ReservoirWorker {
                                  network_.tile_size(first) * panel_lanes);
         }
         push(first, impulse_, n);
+        if (block_.private_noise.data) shake(first, n);
         drift_.project(first, rates(first), x_, n);
       });
       hold_clamped(n);
@@ -89,8 +91,23 @@ class ReservoirWorker {
     }
     for (std::int64_t p = 0; p < panels_of(n); ++p) {
       noise_.make(p, step);
-      drift_.kernels().impulse(impulse_.panel(p), noise_.xi(p), noise_.xi_next(p), noise_.scale(),
+      const bool output_noise = !block_.private_noise.data;
+      drift_.kernels().impulse(impulse_.panel(p), output_noise ? noise_.xi(p) : nullptr,
+                               output_noise ? noise_.xi_next(p) : nullptr, noise_.scale(),
                                has_extra() ? extra_.panel(p) : nullptr, steps_.dt, impulse_.stride());
+    }
+  }
+
+  // r += sqrt(2 dt) S xi for a tile of neurons.
+  void shake(std::int64_t first, std::int64_t n) {
+    for (std::int64_t p = 0; p < panels_of(n); ++p) {
+      if (!noise_.xi(p)) return;
+      for (std::int64_t j = first; j < first + network_.tile_size(first); ++j) {
+        float* rate = rate_row(p, j);
+        const float* next = noise_.xi_next(p);
+        drift_.kernels().impulse(rate, noise_.xi(p) + j * panel_lanes, next ? next + j * panel_lanes : nullptr,
+                                 noise_.scale() * block_.private_noise(0, j), rate, 1.0f, panel_lanes);
+      }
     }
   }
 
