@@ -30,6 +30,12 @@ if(TARN_SANITIZE)
   target_compile_options(tarn_flags INTERFACE -fsanitize=${TARN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(tarn_flags INTERFACE -fsanitize=${TARN_SANITIZE})
 endif()
+if(TARN_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "tarn: TARN_FUZZ needs clang, found ${CMAKE_CXX_COMPILER_ID}; use the preset clang-fuzz")
+  endif()
+  target_compile_options(tarn_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # tarn_add_library(area SOURCES ... PUBLIC libs... PRIVATE libs...): one static library a folder; its links are the layering.
 function(tarn_add_library area)

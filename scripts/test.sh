@@ -227,6 +227,9 @@ if ((ci)); then
   step "address and undefined-behaviour sanitizers: tests"
   ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 run_tests cpu-debug-sanitize
 
+  step "fuzzing"
+  scripts/fuzz.sh --seconds 5 --jobs "$jobs" --build-dir "$build_dir"
+
   step "thread sanitizer: build"
   configure_and_build cpu-thread-sanitize tarn_threaded_tests
   step "thread sanitizer: tests"

@@ -35,7 +35,7 @@ std::string in_brackets(const Shape& shape) {
 }
 
 std::string shape_text(const std::string& name, ElementType dtype, const Shape& shape) {
-  return fmt::format("  {:<24} {:<5} {}\n", name, name_of(dtype), in_brackets(shape));
+  return fmt::format("  {:<24} {:<5} {}\n", one_line(name), name_of(dtype), in_brackets(shape));
 }
 
 // What chains of a network may be expected to do (models/drift.hpp). Data are not at hand here, so points are those of a normal law.
@@ -56,7 +56,8 @@ std::string inspect_safetensors(const fs::path& path) {
   for (const auto& [name, tensor] : file.tensors) text += shape_text(name, tensor.dtype, tensor.shape);
   for (const auto& [key, value] : file.metadata) {
     const bool long_value = value.size() > 80;
-    text += fmt::format("  {:<24} {}{}\n", key, value.substr(0, long_value ? 77 : 80), long_value ? "..." : "");
+    text += fmt::format("  {:<24} {}{}\n", one_line(key), one_line(value.substr(0, long_value ? 77 : 80)),
+                        long_value ? "..." : "");
   }
   if (file.metadata.contains("tarn_kind")) text += drift_text(from_tensors(file));
   return text;

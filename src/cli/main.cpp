@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "commands.hpp"
@@ -9,9 +11,26 @@
 #include "tarn/core/log.hpp"
 #include "tarn/core/version.hpp"
 
+namespace {
+
+/// Says why not, in one line, and ends the program. HDF5 tries once more at exit to write what a full disk refused, and
+/// crashes; all that had to be closed was closed or removed on the way here.
+[[noreturn]] void end(int code, const std::string& reason) {
+  fmt::print(stderr, "tarn: {}\n", tarn::one_line(reason));
+  std::fflush(nullptr);
+  std::_Exit(code);
+}
+
+}  // namespace
+
 // Exit codes: 0 done, 1 failed, 2 bad usage or config; after a signal and a save 130 (SIGINT), 143 (SIGTERM), 138
 // (SIGUSR1).
 int main(int argc, char** argv) {
+  // A write beyond the file-size limit (ulimit -f) then fails with EFBIG and gets its one line, as on a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
+  // HDF5 loads no filter plugins: a file could name one, and code would run because a file says so.
+  ::setenv("HDF5_PLUGIN_PRELOAD", "::", 1);
+
   CLI::App app{"tarn: neural circuits that sample", "tarn"};
   app.set_version_flag("--version",
                        fmt::format("tarn {} ({}), {}", tarn::version(), tarn::commit(), tarn::build_description()));
@@ -41,13 +60,10 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "tarn: {}: saved and stopped; tarn resume goes on from there\n", stop.what());
     return 128 + stop.signal();
   } catch (const tarn::UsageError& error) {
-    fmt::print(stderr, "tarn: {}\n", error.what());
-    return 2;
+    end(2, error.what());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "tarn: out of memory; fewer chains, neurons or items may fit\n");
-    return 1;
+    end(1, "out of memory; fewer chains, neurons or items may fit");
   } catch (const std::exception& error) {
-    fmt::print(stderr, "tarn: {}\n", error.what());
-    return 1;
+    end(1, error.what());
   }
 }

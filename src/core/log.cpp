@@ -4,6 +4,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 #include "tarn/core/error.hpp"
 
 namespace tarn {
@@ -17,6 +19,10 @@ spdlog::logger& logger() {
     auto made = std::make_shared<spdlog::logger>("tarn", terminal);
     made->set_level(spdlog::level::info);
     made->flush_on(spdlog::level::info);
+    // A log that cannot be written stops no run: what matters fails by itself on a full disk.
+    made->set_error_handler([said = false](const std::string& reason) mutable {
+      if (!std::exchange(said, true)) fmt::print(stderr, "warning: the log is incomplete: {}\n", one_line(reason));
+    });
     return made;
   }();
   return *instance;

@@ -67,6 +67,11 @@ Matrix<float> first_rows(Matrix<float> x, std::int64_t n) {
 
 }  // namespace data
 
+std::vector<int> read_labels(const std::filesystem::path& path) {
+  if (path.extension() == ".npy") return parse_npy_labels(read_file(path), path.string());
+  return parse_idx_labels(read_maybe_gzip(path), path.string());
+}
+
 Matrix<float> read_item_rows(const std::filesystem::path& path, const Dataset& dataset, const std::string& what) {
   auto rows = read_npy_matrix(path);
   require(rows.rows() == dataset.n_available, "{}: {} rows of {}, but {} has {} items", path.string(), rows.rows(),

@@ -1,4 +1,6 @@
 // NumPy arrays as data sets.
+#include <cmath>
+
 #include "readers.hpp"
 #include "tarn/io/npy.hpp"
 
@@ -27,6 +29,23 @@ Dataset from_array(const NpyArray& array, const std::string& name, const ReadOpt
 
 Dataset parse_npy_dataset(ByteView data, const std::string& name, const ReadOptions& options) {
   return from_array(parse_npy(data, name), name, options);
+}
+
+std::vector<int> parse_npy_labels(ByteView data, const std::string& name) {
+  const NpyArray array = parse_npy(data, name);
+  const auto& shape = array.shape;
+  require(shape.size() == 1 || (shape.size() == 2 && shape[1] == 1),
+          "{}: labels of shape {}; allowed are (n,) and (n, 1)", name, to_string(shape));
+  std::vector<double> values(array.bytes.size() / size_of(array.dtype));
+  convert_to_double(array.dtype, array.bytes, values);
+  std::vector<int> labels;
+  labels.reserve(values.size());
+  for (const double value : values) {
+    require(value == std::floor(value) && std::abs(value) <= std::numeric_limits<int>::max(),
+            "{}: label {} of item {}; labels are whole numbers of at most 32 bits", name, value, labels.size());
+    labels.push_back(static_cast<int>(value));
+  }
+  return labels;
 }
 
 Dataset read_npy_dataset(const std::filesystem::path& path, const ReadOptions& options) {

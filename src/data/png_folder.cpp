@@ -31,16 +31,17 @@ Dataset read_png_folder(const std::filesystem::path& folder, const ReadOptions& 
   for (std::size_t i = 0; i < kept; ++i) {
     images.push_back(read_png(files[i]));
     const Image &first = images.front(), &image = images.back();
-    if (i == 0) {
-      const auto bytes = static_cast<double>(kept) * static_cast<double>(first.rows * first.cols) * sizeof(float);
-      require(bytes <= static_cast<double>(default_read_limit),
-              "{}: {} images of {} x {} pixels would take more than {} GiB; set max_items", folder.string(), kept,
-              first.rows, first.cols, default_read_limit >> 30);
-    }
     require(image.rows == first.rows && image.cols == first.cols,
             "{}: {} x {} pixels, but {} has {} x {}; all images must be of one size", files[i].string(), image.rows,
             image.cols, files[0].filename().string(), first.rows, first.cols);
     channels = std::max(channels, image.channels);
+    // A small file can hold a large image, so that sizes on disk say nothing.
+    const auto bytes =
+        static_cast<double>(kept) * static_cast<double>(image.rows * image.cols * channels) * sizeof(float);
+    require(bytes <= static_cast<double>(machine_memory()),
+            "{}: {} images of {} x {} pixels take {:.1f} GiB, the machine has {:.1f} GiB; set max_items",
+            folder.string(), kept, image.rows, image.cols, bytes / 0x1p30,
+            static_cast<double>(machine_memory()) / 0x1p30);
   }
 
   Dataset dataset;

@@ -33,9 +33,9 @@ bool is_table_name(std::string_view name) {
   return std::find(table_names().begin(), table_names().end(), name) != table_names().end();
 }
 
-/// A key as it stands in messages: quoted where it is not a bare TOML key.
+/// A key as it stands in messages: quoted where it is not a bare TOML key, cut where it is long.
 std::string printable(std::string_view name) {
-  bool bare = !name.empty();
+  bool bare = !name.empty() && name.size() <= 100;
   for (const char c : name) bare = bare && (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-');
   return bare ? std::string(name) : quoted(std::string(name.substr(0, 100)));
 }
@@ -93,6 +93,7 @@ void read_override(const std::string& assignment, Config& config) {
 
   const std::string text = trimmed(assignment.substr(equals + 1));
   const bool wants_string = std::holds_alternative<std::string*>(spec->slot(config));
+  check_key_depth(text, where);
   toml::table parsed;
   try {
     parsed = toml::parse("value = " + text);
@@ -138,6 +139,7 @@ void fill_scaling(Config& config) {
 Config parse_config(const std::string& text, const std::string& source, const std::vector<std::string>& overrides) {
   Config config;
   config.source = source;
+  check_key_depth(text, source);
   toml::table table;
   try {
     table = toml::parse(std::string_view(text));

@@ -195,6 +195,8 @@ std::vector<KeySpec> make_schema() {
 }
 #undef TARN_KEY
 
+constexpr std::size_t kLongestWord = 64;  // beyond it no key is near, and comparing with all of them takes long
+
 /// Levenshtein distance, with a swap of neighbours as one edit; upper and lower case are equal.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
@@ -284,7 +286,7 @@ const KeySpec* find_key(std::string_view name) {
 }
 
 std::string nearest_word(std::string_view word, const std::vector<std::string_view>& words) {
-  if (word.empty() || word.size() > 100) return "";
+  if (word.empty() || word.size() > kLongestWord) return "";
   std::string_view best;
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (std::string_view candidate : words) {
@@ -298,7 +300,7 @@ std::string nearest_word(std::string_view word, const std::vector<std::string_vi
 }
 
 std::string nearest_key(std::string_view name) {
-  if (name.empty() || name.size() > 200) return "";
+  if (name.empty() || name.size() > kLongestWord) return "";
   const KeySpec* best = nullptr;
   // A right last part in the wrong table counts less than two edits; among such keys one in a table below the named one
   // wins, and else the one in the most similar table.

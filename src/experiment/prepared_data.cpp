@@ -11,17 +11,6 @@
 namespace tarn {
 namespace {
 
-// Labels from a file of their own: IDX or NPY.
-std::vector<int> read_labels(const std::string& path) {
-  if (path.ends_with(".npy")) {
-    const Matrix<float> values = read_npy_matrix(path);
-    std::vector<int> labels;
-    for (std::int64_t i = 0; i < values.size(); ++i) labels.push_back(static_cast<int>(values.data()[i]));
-    return labels;
-  }
-  return parse_idx_labels(read_maybe_gzip(path), path);
-}
-
 // Keeps the items with one of these labels, of data and of what goes with them (matrices that may be empty).
 void keep_classes(const DataConfig& config, Dataset& data, std::initializer_list<Matrix<float>*> beside) {
   if (config.classes.empty()) return;
@@ -240,6 +229,43 @@ void save_data_maps(const PreparedData& data, const std::filesystem::path& path)
   write_safetensors(path, file);
 }
 
+namespace {
+
+// What the tensors of a file say must fit together before anything is computed with it.
+void check_maps(const PreparedData& data, const std::string& name) {
+  constexpr std::int64_t most = 1LL << 31;
+  if (data.n_outputs < 1 || data.n_inputs < 0 || data.n_outputs > most || data.n_inputs > most ||
+      data.n_outputs != data.filter->n_outputs()) {
+    fail("{}: sizes are {} outputs and {} inputs, but the filter has {} outputs", name, data.n_outputs, data.n_inputs,
+         data.filter->n_outputs());
+  }
+  const auto n_features = data.filter->n_inputs();
+  const bool standardised = data.datum_scaling.kind == DatumScalingKind::standardise;
+  if (standardised && static_cast<std::int64_t>(data.datum_scaling.mean.size()) != n_features) {
+    fail("{}: datum_scaling.mean has {} values, the filter takes {}", name, data.datum_scaling.mean.size(), n_features);
+  }
+  const auto& scaling = data.scaling;
+  const bool finite = std::ranges::all_of(scaling.shift, [](double value) { return std::isfinite(value); });
+  if (!finite || !(scaling.scale > 0.0) || !std::isfinite(scaling.scale) ||
+      (!scaling.shift.empty() && static_cast<std::int64_t>(scaling.shift.size()) != data.n_outputs)) {
+    fail("{}: scaling has {} shifts and the scale {}; allowed: none or {} shifts, a scale above 0, all finite", name,
+         scaling.shift.size(), scaling.scale, data.n_outputs);
+  }
+  if (!std::isfinite(data.largest_norm) || data.largest_norm < 0.0) {
+    fail("{}: largest_norm is {}; it must be finite and not negative", name, data.largest_norm);
+  }
+  if (!data.image) return;
+  const auto [rows, cols, channels] = *data.image;
+  const bool in_range =
+      rows > 0 && cols > 0 && rows < (1 << 24) && cols < (1 << 24) && (channels == 1 || channels == 3);
+  if (!in_range || data.image->size() != n_features) {
+    fail("{}: images of {} x {} x {} do not fit the {} values that the filter takes", name, rows, cols, channels,
+         n_features);
+  }
+}
+
+}  // namespace
+
 PreparedData load_data_maps(const std::filesystem::path& path) {
   const TensorFile file = read_safetensors(path);
   PreparedData data;
@@ -255,6 +281,7 @@ PreparedData load_data_maps(const std::filesystem::path& path) {
     const auto image = file.values<std::int64_t>("image", 3);
     data.image = ImageShape{image[0], image[1], image[2]};
   }
+  check_maps(data, path.string());
   data.description = file.metadata_at("description");
   return data;
 }

@@ -93,7 +93,13 @@ void JsonLines::write(const std::string& line) {
   while (written < text.size()) {
     const ssize_t n = ::write(file_, text.data() + written, text.size() - written);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+    if (n < 0) {
+      const int reason = errno;
+      // no half line stays: readers of the file take every line for a whole one
+      if (const off_t end = ::lseek(file_, 0, SEEK_END); written > 0 && end >= static_cast<off_t>(written))
+        (void)!::ftruncate(file_, end - static_cast<off_t>(written));
+      fail("{}: cannot be written: {}", path_.string(), std::strerror(reason));
+    }
     written += static_cast<std::size_t>(n);
   }
 }

@@ -159,6 +159,12 @@ StoredRun load_run(const std::filesystem::path& path, const std::vector<std::str
   run.data.seed = run.config.run.seed;
   for (const LevelFile& file : folder.level_files()) run.levels.push_back(load_network(file.path));
   if (run.levels.empty()) fail("{}: holds no trained network yet", path.string());
+  for (const SamplingNetwork& network : run.levels) {
+    if (network.n_outputs != run.data.n_outputs || network.n_inputs != run.data.n_inputs) {
+      fail("{}: a level has {} outputs and {} inputs, data.safetensors has {} and {}", path.string(), network.n_outputs,
+           network.n_inputs, run.data.n_outputs, run.data.n_inputs);
+    }
+  }
   return run;
 }
 

@@ -403,7 +403,8 @@ const DrawManifest& DrawSegments::manifest() const { return state_->manifest; }
 
 DrawManifest read_manifest(const std::filesystem::path& directory) {
   const auto path = directory / manifest_file;
-  return parse_manifest(read_text_file(path), path.string());
+  constexpr std::uint64_t most_bytes = 1U << 26;  // 400 000 segments; JSON takes ten times its size in memory
+  return parse_manifest(read_text_file(path, most_bytes), path.string());
 }
 
 }  // namespace tarn

@@ -90,7 +90,8 @@ Buffer read_into(const std::filesystem::path& path, std::uint64_t max_bytes) {
     if (got != size) fail("{}: became shorter while it was read ({} of {} bytes)", path.string(), got, size);
     return data;
   }
-  // A pipe does not know its size.
+  // A pipe does not know its size, and /dev/zero has none.
+  max_bytes = std::min(max_bytes, default_inflate_limit());
   for (;;) {
     const auto old = data.size();
     data.resize(old + piece_bytes);
@@ -148,6 +149,16 @@ class Temporary {
 };
 
 }  // namespace
+
+std::uint64_t machine_memory() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGE_SIZE);
+  return pages > 0 && page > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : 1ULL << 36;
+}
+
+std::uint64_t default_inflate_limit() {
+  static const std::uint64_t limit = std::min<std::uint64_t>(1ULL << 33, machine_memory() / 2);
+  return limit;
+}
 
 Bytes read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
   return read_into<Bytes>(path, max_bytes);

@@ -70,7 +70,7 @@ Bytes inflate_gzip(ByteView data, const std::string& name, std::uint64_t max_byt
 }
 
 Bytes read_maybe_gzip(const std::filesystem::path& path, std::uint64_t max_bytes) {
-  auto data = read_file(path, std::max(max_bytes, default_inflate_limit));
+  auto data = read_file(path, std::max(max_bytes, default_inflate_limit()));
   if (is_gzip(data)) return inflate_gzip(data, path.string(), max_bytes);
   if (data.size() > max_bytes) {
     fail("{}: holds {} bytes, at most {} are allowed here", path.string(), data.size(), max_bytes);

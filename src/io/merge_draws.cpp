@@ -123,6 +123,22 @@ void verify(const std::filesystem::path& path, const std::string& expected) {
   if (found != expected) fail("{}: is damaged: XXH3 is {}, the manifest says {}", path.string(), found, expected);
 }
 
+/// Sizes first: what is written to the merged file before the segments are opened is in proportion to their bytes, so
+/// that a manifest that claims more than there is cannot fill the disk.
+void check_sizes(const std::vector<Part>& parts) {
+  for (const auto& part : parts) {
+    for (const auto& segment : part.manifest.segments) {
+      const auto path = part.directory / segment.file;
+      std::error_code failure;
+      const auto found = std::filesystem::file_size(path, failure);
+      if (failure) fail("{}: cannot be read ({})", path.string(), failure.message());
+      if (found != segment.bytes) {
+        fail("{}: is damaged: holds {} bytes, the manifest says {}", path.string(), found, segment.bytes);
+      }
+    }
+  }
+}
+
 Attributes common_attributes(const std::vector<Part>& parts) {
   auto common = parts.front().manifest.attributes;
   for (const auto& part : parts) {
@@ -393,6 +409,7 @@ void merge_draws(const std::vector<std::filesystem::path>& directories, const st
           "deflate level {} is out of range; allowed: 0 to 9", options.storage.deflate);
   const auto parts = read_parts(directories);
   const auto lanes = sort_segments(parts);
+  check_sizes(parts);
   if (options.images) require_images(*options.images, parts.front().manifest.layout.n_chains_total);
   TemporaryFile temporary(out);
   MergedFile merged(temporary.path(), parts, lanes.begin()->second.n_draws(), extra_names(parts), options);

@@ -38,7 +38,8 @@ std::size_t Slab::size() const {
 void NetcdfFile::check(int status, const std::string& doing) const {
   if (status == NC_NOERR) return;
   // The HDF5 layer reports a full disk, a file-size limit and damage alike, as one number.
-  fail("{}: {} failed ({})", name_, doing, nc_strerror(status));
+  fail("{}: {} failed ({}{})", name_, doing, nc_strerror(status),
+       status == NC_EHDFERR ? ": a full disk, a limit on file sizes, or a damaged file" : "");
 }
 
 NetcdfFile NetcdfFile::create(const std::filesystem::path& path) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -36,6 +37,33 @@ TEST(Log, QuietKeepsWarnings) {
   set_quiet(false);
   info("seen too");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "warning: seen\nseen too\n");
+}
+
+TEST(Log, AFullDiskIsSaidOnceAndStopsNothing) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "/dev/full is not there";
+  testing::internal::CaptureStderr();
+  {
+    const LogFile file("/dev/full");
+    set_quiet(true);
+    for (int i = 0; i < 3; ++i) info("line {}", i);
+    set_quiet(false);
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(said.starts_with("warning: the log is incomplete: ")) << said;
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+}
+
+TEST(Errors, AreOneLineWhateverTheyQuote) {
+  const auto message = [](const std::string& name) -> std::string {
+    try {
+      fail("{}: is wrong", name);
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  EXPECT_EQ(message("a\nb\x1b[2Jc\x7f"), "a?b?[2Jc?: is wrong");
+  EXPECT_EQ(message("gr\xc3\xb6\xc3\x9f"), "gr\xc3\xb6\xc3\x9f: is wrong");
+  EXPECT_EQ(message(std::string(10'000, 'x')).size(), 4003u);
 }
 
 TEST(Log, AFileKeepsStampedLinesWhileItLives) {

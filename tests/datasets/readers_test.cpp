@@ -210,6 +210,28 @@ TEST_F(Readers, NpyShapes) {
   EXPECT_THAT(message_of([&] { parse_npy_dataset(as_byte_view("\x93NUMPY"), "n"); }), HasSubstr("n: "));
 }
 
+TEST_F(Readers, LabelsOfTheirOwn) {
+  const auto labels = [&](const std::vector<double>& values, const Shape& shape) {
+    write_npy(folder / "l.npy", make_npy(std::span<const double>(values), shape));
+    return read_labels(folder / "l.npy");
+  };
+  EXPECT_THAT(labels({3, -1, 2147483647}, {3}), ElementsAre(3, -1, 2147483647));
+  EXPECT_THAT(labels({3, 0}, {2, 1}), ElementsAre(3, 0));
+  const std::vector<std::int64_t> wide{16777217, 5};  // the first is not a float32
+  write_npy(folder / "i.npy", make_npy(std::span<const std::int64_t>(wide), {2}));
+  EXPECT_THAT(read_labels(folder / "i.npy"), ElementsAre(16777217, 5));
+  EXPECT_THAT(read_labels(write_gzip("l.idx1.gz", idx_labels(3, 3))), ElementsAre(0, 1, 2));
+
+  const auto complaint = [&](double value) { return message_of([&] { labels({1, value}, {2}); }); };
+  EXPECT_THAT(complaint(std::nan("")), HasSubstr("label nan of item 1; labels are whole numbers"));
+  EXPECT_THAT(complaint(1e30), HasSubstr("label 1e+30 of item 1"));
+  EXPECT_THAT(complaint(-INFINITY), HasSubstr("label -inf"));
+  EXPECT_THAT(complaint(2147483648.0), HasSubstr("label 2147483648"));
+  EXPECT_THAT(complaint(0.5), HasSubstr("label 0.5"));
+  EXPECT_THAT(message_of([&] { labels({1, 2}, {1, 2}); }), HasSubstr("labels of shape (1, 2); allowed are (n,)"));
+  EXPECT_THAT(message_of([&] { labels({1}, {}); }), HasSubstr("labels of shape ()"));
+}
+
 TEST_F(Readers, Condition) {
   Matrix<float> u(5, 2);
   for (int i = 0; i < 10; ++i) u.data()[i] = static_cast<float>(i);
@@ -261,6 +283,17 @@ TEST_F(Readers, PngFolder) {
   EXPECT_THAT(message_of([&] { read_png_folder(folder / "absent"); }), HasSubstr("not a folder"));
   fs::create_directory(folder / "empty");
   EXPECT_THAT(message_of([&] { read_png_folder(folder / "empty"); }), HasSubstr("no PNG files"));
+}
+
+TEST_F(Readers, PngBombsAreCountedBeforeTheyAreHeld) {
+  // 4096 x 4096 black pixels take 50 kB as a file and 200 MB as floats; a folder of them would fill any memory.
+  write_png(folder / "0.png", {4096, 4096, 3, std::vector<std::uint8_t>(std::size_t{3} << 24)});
+  ASSERT_LT(fs::file_size(folder / "0.png"), 100'000u);
+  const auto too_many = machine_memory() / (std::uint64_t{12} << 24) + 1;
+  for (std::uint64_t i = 1; i < too_many; ++i)
+    fs::create_hard_link(folder / "0.png", folder / fmt::format("{}.png", i));
+  EXPECT_THAT(message_of([&] { read_png_folder(folder); }),
+              ::testing::AllOf(HasSubstr("images of 4096 x 4096 pixels take"), HasSubstr("set max_items")));
 }
 
 TEST_F(Readers, Names) {

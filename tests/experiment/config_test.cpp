@@ -51,7 +51,36 @@ TEST(Config, DefaultsAndGivenKeys) {
   EXPECT_FALSE(config.was_given("training.epochs"));
 }
 
+TEST(Config, DeepKeysAreRefusedBeforeTheParserFollowsThem) {
+  // toml++ limits how deep values are nested, but not keys: these used up the stack.
+  const auto dotted = [](const std::string& part, int n) {
+    std::string key = part;
+    for (int i = 1; i < n; ++i) key += "." + part;
+    return key;
+  };
+  const std::string reason = "a key of more than 16 parts";
+  for (const std::string part : {"a", " a ", "\"a\"", "'a'", "\"=\"", "'\"\"\"'", "\"\\\"\"", "\"#\""}) {
+    EXPECT_THAT(refusal(kPeak + dotted(part, 200'000) + " = 1\n"), AllOf(HasSubstr("a.toml:5: "), HasSubstr(reason)))
+        << part;
+    EXPECT_THAT(refusal("[" + dotted(part, 200'000) + "]\n"), HasSubstr(reason)) << part;
+    EXPECT_THAT(refusal("a = {" + dotted(part, 200'000) + " = 1}\n"), HasSubstr(reason)) << part;
+  }
+  EXPECT_THAT(refusal_of_override("data.means={" + dotted("a", 17) + "=1}"), HasSubstr(reason));
+  EXPECT_THAT(refusal(kPeak + dotted("a", 16) + " = 1\n"), HasSubstr("unknown key"));
+  // what only looks like one
+  const std::string dots(100, '.');
+  const auto accepts = [](const std::string& text) { EXPECT_NO_THROW(parse_config(text, "a.toml")) << text; };
+  accepts("# " + dots + "\n" + kPeak + "weights = [0.25, 0.75] # " + dots + "\n");
+  accepts(kPeak + "[training]\ninit = \"" + dots + "\"\n");
+  accepts(kPeak + "[training]\ninit = \"\"\"\n'\" " + dots + "\"\"\"\"\n");
+  accepts(kPeak + "[training]\ninit = '''\n'\\ " + dots + "'''\n");
+  accepts(kPeak + "[training]\ninit = '\\'\nepochs = 1\n");
+}
+
 TEST(Config, UnknownKeysNameFileLineAndNearestKey) {
+  // Long words are cut, and not compared with every key.
+  EXPECT_EQ(refusal(kPeak + "[training]\n" + std::string(500'000, 'a') + " = 1\n"),
+            "a.toml:6: unknown key training.\"" + std::string(100, 'a') + "\"; all keys are listed in docs/config.md");
   EXPECT_EQ(refusal(kPeak + "[training]\nepoch = 10\n"),
             "a.toml:6: unknown key training.epoch; did you mean training.epochs?");
   EXPECT_EQ(refusal(kPeak + "[training]\nlr = 0.1\n"),

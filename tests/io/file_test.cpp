@@ -44,6 +44,13 @@ TEST_F(FileTest, ReadsPipesUpToTheLimit) {
   EXPECT_REFUSED(read_file(in_folder("pipe"), 1000), "more than the 1000 bytes");
 }
 
+TEST_F(FileTest, LimitsFollowTheMachine) {
+  EXPECT_GE(machine_memory(), 1U << 24);
+  EXPECT_LE(default_inflate_limit(), machine_memory() / 2);
+  EXPECT_LE(default_inflate_limit(), 1ULL << 33);
+  EXPECT_REFUSED(read_file("/dev/zero", 5000), "holds more than the 5000 bytes allowed here");
+}
+
 TEST_F(FileTest, FailedWriteLeavesTheOldFile) {
   write_file_atomically(in_folder("f"), "old");
   EXPECT_REFUSED(write_file_atomically(in_folder("missing") / "f", "new"), "cannot be written");

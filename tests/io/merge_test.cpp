@@ -248,6 +248,25 @@ TEST_F(MergeTest, ChecksEverySegmentBeforeItIsOpened) {
   EXPECT_EQ(read_file(out), before);
 }
 
+TEST_F(MergeTest, AManifestThatClaimsTooMuchFillsNoDisk) {
+  // One segment said to hold 2^40 chains in as many bytes as that takes: nothing is written on its word.
+  const SmallRun run;
+  run.write(in_folder("a"));
+  auto manifest = read_manifest(in_folder("a"));
+  manifest.layout.n_chains_total = manifest.layout.chain_end = 1LL << 40;
+  manifest.segments.resize(1);
+  manifest.segments[0].bytes = 1ULL << 60;
+  manifest.segments[0].n_chains = 1LL << 40;
+  write_file_atomically(in_folder("a") / "manifest.json", encode_manifest(manifest));
+  EXPECT_REFUSED(merge_draws({in_folder("a")}, in_folder("out.nc")),
+                 "part-000000.nc: is damaged: holds " +
+                     std::to_string(std::filesystem::file_size(in_folder("a") / "part-000000.nc")) +
+                     " bytes, the manifest says 1152921504606846976");
+  EXPECT_THAT(files(), testing::ElementsAre("a"));
+  write_file_atomically(in_folder("a") / "manifest.json", std::string((1U << 26) + 1, ' '));
+  EXPECT_REFUSED(read_manifest(in_folder("a")), "at most 67108864 are allowed here");
+}
+
 TEST_F(MergeTest, ReaderRefusesOtherFiles) {
   EXPECT_REFUSED(DrawReader(in_folder("missing.nc")), "cannot be opened as NetCDF");
   // Never an address: no network is touched.

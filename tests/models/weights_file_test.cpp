@@ -215,6 +215,12 @@ TEST_F(WeightsFile, WrongMetadataAreRefused) {
   EXPECT_THAT(complaint("scale", "nan"), HasSubstr("scale is nan"));
   EXPECT_THAT(complaint("sigma", "-1"), HasSubstr("sigma is -1"));
   EXPECT_THAT(complaint("tarn_kind", "sampler_only_sc"), HasSubstr("array W is missing; found: W_in"));
+  // Found by fuzzing: texts of the file came into the message as they were, line breaks and all.
+  EXPECT_THAT(complaint("scale", "1\n\x1b[2J"), HasSubstr("\"1??[2J\""));
+  EXPECT_THAT(complaint("nonlinearity", "re\nlu"), HasSubstr("\"re?lu\""));
+  TensorFile file = to_tensors(full_network(ModelKind::reservoir_sampler));
+  file.tensors["x\ny"] = file.tensors.extract("W_in").mapped();
+  EXPECT_THAT(message_of([&] { from_tensors(file); }), HasSubstr("x?y"));
 }
 
 TEST_F(WeightsFile, KindAndNonlinearityMustBeKnownAndAgree) {

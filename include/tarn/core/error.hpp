@@ -11,11 +11,22 @@
 
 namespace tarn {
 
+/// `text` as one line that any terminal can show: control characters (line breaks, escapes) become '?', and what is
+/// longer than a screen is cut. Messages quote names and values from files that others made.
+inline std::string one_line(std::string text) {
+  constexpr std::size_t longest = 4000;  // bytes; a path may take 4096, but none that a person reads
+  if (text.size() > longest) text = text.substr(0, longest) + "...";
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+  }
+  return text;
+}
+
 /// Something could not be done (a file is damaged, the disk is full, training diverged): exit code 1.
 /// The message is one line: which file or key, what was found, what is allowed, a suggestion where there is one.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(const std::string& message) : std::runtime_error(one_line(message)) {}
 };
 
 /// The request itself is wrong (a config key, a command-line option, a value out of range): exit code 2.

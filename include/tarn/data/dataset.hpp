@@ -55,6 +55,11 @@ Dataset read_idx(const std::filesystem::path& path, const ReadOptions& options =
 Dataset parse_idx_images(ByteView data, const std::string& name, const ReadOptions& options = {});
 /// IDX labels (magic 2049), all of them.
 std::vector<int> parse_idx_labels(ByteView data, const std::string& name);
+/// Labels from a NumPy array of `[n]` or `[n, 1]` whole numbers, of any type. Throws `Error` for other shapes, and for
+/// values that are not whole numbers of 32 bits.
+std::vector<int> parse_npy_labels(ByteView data, const std::string& name);
+/// Labels from a file of their own: NPY where its name ends so, otherwise IDX, plain or gzip.
+std::vector<int> read_labels(const std::filesystem::path& path);
 
 /// CIFAR-10 binary batches (Krizhevsky 2009), plain or gzip: records of a label and 3 x 32 x 32 bytes, plane after
 /// plane in the file, channel last here. `path` is a file, or a folder with data_batch_1.bin(.gz) to

@@ -22,10 +22,14 @@ inline ByteView as_byte_view(std::string_view text) { return std::as_bytes(std::
 
 inline constexpr std::uint64_t default_read_limit =
     1ULL << 36;  ///< bytes; plain files take no more memory than they have on disk
-inline constexpr std::uint64_t default_inflate_limit =
-    1ULL << 33;  ///< bytes; for compressed files, whose size on disk says little
+/// Bytes of the machine's memory; 2^36 where the system does not say.
+std::uint64_t machine_memory();
+/// Bytes that compressed files may inflate to, and that are read from what has no size (a pipe): 8 GiB, or half of the
+/// machine's memory where that is less, so that a bomb is refused before the system is out of memory.
+std::uint64_t default_inflate_limit();
 
-/// The whole file. Throws `Error` where it cannot be read, is a directory, or holds more than `max_bytes`.
+/// The whole file. Throws `Error` where it cannot be read, is a directory, or holds more than `max_bytes` (a pipe: more
+/// than `default_inflate_limit()`).
 Bytes read_file(const std::filesystem::path& path, std::uint64_t max_bytes = default_read_limit);
 /// The same, as text.
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t max_bytes = 1ULL << 28);
@@ -33,9 +37,9 @@ std::string read_text_file(const std::filesystem::path& path, std::uint64_t max_
 /// The whole file, inflated where it starts with the gzip magic (several members in a row count as one).
 /// Throws `Error` where the gzip data are damaged, cut off, followed by other bytes, or inflate to more than
 /// `max_bytes`.
-Bytes read_maybe_gzip(const std::filesystem::path& path, std::uint64_t max_bytes = default_inflate_limit);
+Bytes read_maybe_gzip(const std::filesystem::path& path, std::uint64_t max_bytes = default_inflate_limit());
 /// Inflates gzip data in memory; `name` stands in the errors.
-Bytes inflate_gzip(ByteView data, const std::string& name, std::uint64_t max_bytes = default_inflate_limit);
+Bytes inflate_gzip(ByteView data, const std::string& name, std::uint64_t max_bytes = default_inflate_limit());
 
 /// Replaces `path` by a file with these bytes: writes `<path>.tmp` beside it, syncs, renames, syncs the directory. A
 /// reader sees the old file or the new one, also after a crash. Throws `Error` (and leaves the old file as it was)

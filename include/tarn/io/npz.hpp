@@ -15,8 +15,8 @@ using NpzArrays = std::map<std::string, NpyArray>;
 /// Reads all arrays. Throws `Error` for a damaged archive, a name that stands twice, encryption, a compression numpy
 /// does not use, entries that are not readable arrays, or more than `max_bytes` when inflated, all entries together
 /// (checked before allocating).
-NpzArrays read_npz(const std::filesystem::path& path, std::uint64_t max_bytes = default_inflate_limit);
-NpzArrays parse_npz(ByteView data, const std::string& name, std::uint64_t max_bytes = default_inflate_limit);
+NpzArrays read_npz(const std::filesystem::path& path, std::uint64_t max_bytes = default_inflate_limit());
+NpzArrays parse_npz(ByteView data, const std::string& name, std::uint64_t max_bytes = default_inflate_limit());
 
 /// The bytes of an archive: entries stored without compression in order of name, with a fixed date, so that the same
 /// arrays give the same bytes.
