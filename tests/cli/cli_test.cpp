@@ -289,7 +289,8 @@ TEST_F(Cli, ARunKilledAtRandomMomentsEndsWithTheSameBytes) {
       {"recommended", ""},
       {"annealed", "--set sampling.schedule=\\\"annealed\\\" --set training.optimizer.amsgrad=true"},
       {"sampler only",
-       "--set model.neurons=1 --set model.kind=\\\"sampler_only_fr\\\" --set sampling.integrator=\\\"leimkuhler_matthews\\\""},
+       "--set model.neurons=1 --set model.kind=\\\"sampler_only_fr\\\" --set "
+       "sampling.integrator=\\\"leimkuhler_matthews\\\""},
       {"matrix products",
        "--set data.means=[[" + zeros(19) + ",1],[" + zeros(19) + ",-1]] --set sampling.record.reservoir=true"},
   };
