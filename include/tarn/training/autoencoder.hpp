@@ -21,7 +21,7 @@ struct AutoencoderFit {
   double learning_rate = 1e-3;            ///< of Adam (betas 0.9 and 0.999), falling to 0 along a cosine
 };
 
-/// An autoencoder of rows `x` `[n, P]` that minimises `1/2 E |x' - decode(encode(x'))|^2`, `x' = (x - mean) / scale`;
+/// An autoencoder of rows `x` `[n, P]` that minimises `1/2 E |z - decode(encode(z))|^2`, `z = (x - mean) / scale`;
 /// `scale` is the root of the mean variance of the features. Initial weights are uniform in
 /// `+-sqrt(6 / (n_in + n_out))` (Glorot, Bengio 2010), biases 0. A pure function of its arguments for any number of
 /// threads; between machines it agrees to what rounding in training makes of it. Throws `UsageError` for settings out of
