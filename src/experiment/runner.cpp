@@ -137,9 +137,9 @@ RunOutcome resume_experiment(const std::filesystem::path& path, const ResumeOpti
   const Config config = load_config(folder.config().string());
   const std::string resolved = read_text_file(folder.config());
 
-  const bool small = load_data_maps(folder.data_maps()).n_outputs <= 16;
-  const auto backend = resumed_backend(*checkpoint, options, small);
-  const PreparedData data = prepare_data(config);
+  const PreparedData maps = load_data_maps(folder.data_maps());
+  const auto backend = resumed_backend(*checkpoint, options, maps.n_outputs <= 16);
+  const PreparedData data = prepare_data_with(maps, config);  // filters are not fitted twice
   const std::string inputs = fingerprint(config, data);
   require_same_inputs(*checkpoint, inputs, options);
 
