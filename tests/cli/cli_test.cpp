@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "experiment/run_tools.hpp"
+#include "tarn/core/noise.hpp"
 #include "tarn/io/draws.hpp"
 #include "tarn/io/npy.hpp"
 
@@ -298,6 +299,19 @@ TEST_F(Cli, ARunKilledAtRandomMomentsEndsWithTheSameBytes) {
     const Outcome outcome = tarn("-q verify-resume tiny.toml --kills 3 " + set);
     EXPECT_EQ(outcome.code, 0) << what << "\n" << outcome.err;
     EXPECT_THAT(outcome.out, MatchesRegex("tiny.toml: killed [0-9]+ times .*the same bytes in every file\n")) << what;
+  }
+  // filters come from the run folder, they are not fitted again
+  Matrix<float> rows(300, 24);
+  fill_normals(3, Stream::evaluation, 0, 0, 1, rows);
+  for (std::int64_t i = 0; i < rows.size(); ++i) rows.data()[i] *= static_cast<float>(1 + i % 24);
+  write_npy(folder / "rows.npy", rows.view());
+  for (const std::string filter : {"pca", "autoencoder"}) {
+    test::write_text(folder / "set.toml",
+                     "[data]\nkind = \"npy\"\npath = \"rows.npy\"\n[filter]\nkind = \"" + filter +
+                         "\"\ncomponents = 18\n[model]\nneurons = 30\n[training]\nepochs = 10\n"
+                         "batch_size = 32\n[training.noise]\nlevels = 3\n[sampling]\nchains = 40\n");
+    const Outcome outcome = tarn("-q verify-resume set.toml --kills 3");
+    EXPECT_EQ(outcome.code, 0) << filter << "\n" << outcome.err;
   }
   const Outcome nothing = tarn("verify-resume nothing.toml");
   EXPECT_EQ(nothing.code, 1);
