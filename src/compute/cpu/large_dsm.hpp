@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dsm_batch.hpp"
+#include "dsm_state.hpp"
 #include "large_dsm_kernels.hpp"
 #include "tarn/compute/dsm.hpp"
 
@@ -30,11 +31,6 @@ struct DsmLayout {
 
   AlignedVector<float> pack(const DsmParameters& parameters) const;
   void unpack(const AlignedVector<float>& records, DsmParameters& parameters) const;
-};
-
-/// Weights and what belongs to them, each in records; those not in use are empty.
-struct DsmState {
-  AlignedVector<float> weights, first, second, largest, average;
 };
 
 /// Loss and gradient of a step's rows, and the optimiser step. Owns the working memory.

@@ -30,49 +30,23 @@ class LargeDsmSession final : public DsmSession {
       batches_.fill(source, level, layout_.n_outputs, batch_size, seed, first_step + static_cast<std::int64_t>(done),
                     static_cast<std::int64_t>(n));
       adam_.resize(n);
-      for (std::size_t i = 0; i < n; ++i) adam_[i] = adam_step(optimizer_, rates[done + i], ++n_updates_);
+      for (std::size_t i = 0; i < n; ++i) adam_[i] = adam_step(optimizer_, rates[done + i], ++state_.n_updates);
       engine_.train(state_, batches_, level, batch_size, adam_, optimizer_.clip_norm, losses.subspan(done, n));
     }
   }
 
-  DsmParameters parameters() const override { return unpacked(state_.weights); }
-  DsmParameters averaged() const override { return unpacked(state_.average.empty() ? state_.weights : state_.average); }
-  void reset_optimizer() override {
-    for (auto* moments : {&state_.first, &state_.second, &state_.largest})
-      std::fill(moments->begin(), moments->end(), 0.0f);
-    n_updates_ = 0;
+  DsmParameters parameters() const override { return unpacked(layout_, state_.weights, shape_); }
+  DsmParameters averaged() const override {
+    return unpacked(layout_, state_.average.empty() ? state_.weights : state_.average, shape_);
   }
+  void reset_optimizer() override { state_.reset_optimizer(); }
   void reset_average() override {
     if (!state_.average.empty()) state_.average = state_.weights;
   }
-  TrainingState state() const override {
-    TrainingState state;
-    state.n_updates = n_updates_;
-    each_kept(*this, [&](const char* name, const AlignedVector<float>& values) { state.put(name, unpacked(values)); });
-    return state;
-  }
-  void restore(const TrainingState& state) override {
-    each_kept(*this,
-              [&](const char* name, AlignedVector<float>& values) { values = layout_.pack(state.get(name, shape_)); });
-    n_updates_ = state.n_updates;
-  }
+  TrainingState state() const override { return stored(state_, optimizer_, layout_, shape_); }
+  void restore(const TrainingState& from) override { restore_from(from, state_, optimizer_, layout_, shape_); }
 
  private:
-  // Calls f(name, values) for all that a checkpoint holds.
-  template <class Self, class F>
-  static void each_kept(Self& self, F&& f) {
-    f("weights", self.state_.weights);
-    f("first_moment", self.state_.first);
-    f("second_moment", self.state_.second);
-    if (self.optimizer_.amsgrad) f("largest_second_moment", self.state_.largest);
-    if (self.optimizer_.ema > 0.0) f("average", self.state_.average);
-  }
-  DsmParameters unpacked(const AlignedVector<float>& records) const {
-    DsmParameters p = shape_;
-    layout_.unpack(records, p);
-    return p;
-  }
-
   DsmParameters shape_;  // sizes and names; its values are the initial ones
   DsmLayout layout_;
   OptimizerSettings optimizer_;
@@ -80,7 +54,6 @@ class LargeDsmSession final : public DsmSession {
   LargeDsm engine_;
   NoisyBatches batches_;
   std::vector<AdamStep> adam_;
-  std::int64_t n_updates_ = 0;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "denormals.hpp"
 #include "dsm_batch.hpp"
+#include "dsm_state.hpp"
 #include "small_network.hpp"
 
 namespace tarn::cpu {
@@ -65,12 +66,10 @@ SmallDsmStep step_for(const DsmParameters& shape, const BlockLayout& layout, con
 class SmallDsmSession final : public DsmSession {
  public:
   SmallDsmSession(const DsmParameters& initial, const OptimizerSettings& optimizer)
-      : shape_(initial),
-        layout_(initial),
-        optimizer_(optimizer),
-        parameters_(layout_.pack(initial)),
-        average_(parameters_) {
-    for (auto* moments : {&first_, &second_, &largest_, &gradient_}) moments->assign(layout_.size(), 0.0f);
+      : shape_(initial), layout_(initial), optimizer_(optimizer) {
+    state_.weights = state_.average = layout_.pack(initial);
+    for (auto* zeros : {&state_.first, &state_.second, &state_.largest, &gradient_})
+      zeros->assign(layout_.size(), 0.0f);
   }
 
   void run(BatchSource& source, const DsmLevel& level, std::int64_t batch_size, std::uint64_t seed,
@@ -93,7 +92,7 @@ class SmallDsmSession final : public DsmSession {
         s.points = rows.points;
         s.targets = rows.targets;
         s.target_scale = rows.target_scale;
-        s.adam = adam_step(optimizer_, rates[static_cast<std::size_t>(done + i)], ++n_updates_);
+        s.adam = adam_step(optimizer_, rates[static_cast<std::size_t>(done + i)], ++state_.n_updates);
         DsmLoss& loss = losses[static_cast<std::size_t>(done + i)];
         loss = kernels.step(s);
         if (!clips) continue;
@@ -105,51 +104,27 @@ class SmallDsmSession final : public DsmSession {
     }
   }
 
-  DsmParameters parameters() const override { return unpacked(parameters_); }
-  DsmParameters averaged() const override { return unpacked(optimizer_.ema > 0.0 ? average_ : parameters_); }
-  void reset_optimizer() override {
-    for (auto* moments : {&first_, &second_, &largest_}) std::fill(moments->begin(), moments->end(), 0.0f);
-    n_updates_ = 0;
+  DsmParameters parameters() const override { return unpacked(layout_, state_.weights, shape_); }
+  DsmParameters averaged() const override {
+    return unpacked(layout_, optimizer_.ema > 0.0 ? state_.average : state_.weights, shape_);
   }
-  void reset_average() override { average_ = parameters_; }
-  TrainingState state() const override {
-    TrainingState state;
-    state.n_updates = n_updates_;
-    each_kept(*this, [&](const char* name, const AlignedVector<float>& values) { state.put(name, unpacked(values)); });
-    return state;
-  }
-  void restore(const TrainingState& state) override {
-    each_kept(*this,
-              [&](const char* name, AlignedVector<float>& values) { values = layout_.pack(state.get(name, shape_)); });
-    n_updates_ = state.n_updates;
-  }
+  void reset_optimizer() override { state_.reset_optimizer(); }
+  void reset_average() override { state_.average = state_.weights; }
+  TrainingState state() const override { return stored(state_, optimizer_, layout_, shape_); }
+  void restore(const TrainingState& from) override { restore_from(from, state_, optimizer_, layout_, shape_); }
 
  private:
-  // Calls f(name, values) for all that a checkpoint holds.
-  template <class Self, class F>
-  static void each_kept(Self& self, F&& f) {
-    f("weights", self.parameters_);
-    f("first_moment", self.first_);
-    f("second_moment", self.second_);
-    if (self.optimizer_.amsgrad) f("largest_second_moment", self.largest_);
-    if (self.optimizer_.ema > 0.0) f("average", self.average_);
-  }
-  DsmParameters unpacked(const AlignedVector<float>& blocks) const {
-    DsmParameters p = shape_;
-    layout_.unpack(blocks, p);
-    return p;
-  }
   void set_buffers(SmallDsmStep& s) {
     const auto n = static_cast<std::size_t>(s.rows * s.n_outputs);
     if (deltas_.size() < n) {
       deltas_.resize(n);
       row_sums_.resize(n * neurons_a_block);
     }
-    s.parameters = parameters_.data();
-    s.first_moment = first_.data();
-    s.second_moment = second_.data();
-    s.largest_moment = largest_.data();
-    s.average = average_.data();
+    s.parameters = state_.weights.data();
+    s.first_moment = state_.first.data();
+    s.second_moment = state_.second.data();
+    s.largest_moment = state_.largest.data();
+    s.average = state_.average.data();
     s.gradient = gradient_.data();
     s.row_sums = row_sums_.data();
     s.deltas = deltas_.data();
@@ -158,9 +133,9 @@ class SmallDsmSession final : public DsmSession {
   DsmParameters shape_;  // sizes and names; its values are the initial ones
   BlockLayout layout_;
   OptimizerSettings optimizer_;
-  AlignedVector<float> parameters_, average_, first_, second_, largest_, gradient_, row_sums_, deltas_;
+  DsmState state_;
+  AlignedVector<float> gradient_, row_sums_, deltas_;
   NoisyBatches batches_;
-  std::int64_t n_updates_ = 0;
 };
 
 }  // namespace
