@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "compute/large_dsm_reference.hpp"
+#include "compute/dsm_session_checks.hpp"
 #include "tarn/core/isa.hpp"
 
 namespace tarn {
@@ -143,26 +143,10 @@ TEST(SmallDsm, GradientIsTheSlopeOfTheLoss) {
   }
 }
 
-struct Trained {
-  DsmParameters parameters, averaged;
-  std::vector<DsmLoss> losses;
-};
-
+using test::Trained;
 Trained train(const DsmParameters& p, const OptimizerSettings& o, const DsmLevel& level, std::int64_t B,
               const std::vector<float>& rates, int n_threads = 1, std::size_t steps_a_call = 1000000) {
-  NormalSource source(p.n_outputs + p.n_inputs);
-  const auto backend = make_cpu_backend(n_threads);
-  const auto session = backend->make_dsm_session(p, o);
-  Trained out;
-  out.losses.resize(rates.size());
-  for (std::size_t done = 0; done < rates.size(); done += steps_a_call) {
-    const std::size_t n = std::min(steps_a_call, rates.size() - done);
-    session->run(source, level, B, 8, 100 + static_cast<std::int64_t>(done), std::span(rates).subspan(done, n),
-                 std::span(out.losses).subspan(done, n));
-  }
-  out.parameters = session->parameters();
-  out.averaged = session->averaged();
-  return out;
+  return test::train(*make_cpu_backend(n_threads)->make_dsm_session(p, o), p, level, B, rates, steps_a_call);
 }
 
 void expect_equal(const DsmParameters& a, const DsmParameters& b) {
@@ -171,48 +155,10 @@ void expect_equal(const DsmParameters& a, const DsmParameters& b) {
   EXPECT_EQ(a.V, b.V);
 }
 
-// A session against the whole of it in double. An Adam step is at most a few learning rates whatever the error of its
-// gradient, so the bounds are in learning rates: entries whose gradient is all rounding move freely within the wide
-// one, the rest must meet the narrow one.
+// What the session's rounding leaves of the optimiser's steps.
 void expect_training(const DsmParameters& p, const OptimizerSettings& o, const DsmLevel& level, std::int64_t B,
                      const std::vector<float>& rates) {
-  const Trained trained = train(p, o, level, B, rates);
-  NormalSource source(p.n_outputs + p.n_inputs);
-  Weights w(p);
-  test::ReferenceOptimizer optimizer(o, w);
-  Weights gradient = w, size = w;
-  for (std::size_t t = 0; t < rates.size(); ++t) {
-    const Rows rows = test::rows_of_step(source, level, p.n_outputs, B, 8, 100 + static_cast<std::int64_t>(t));
-    double loss = 0.0, excess = 0.0;
-    test::objective(w, rows, level, &loss, &excess);
-    ASSERT_NEAR(trained.losses[t].loss, loss, 1e-4 * loss) << "step " << t;
-    ASSERT_NEAR(trained.losses[t].excess, excess, 1e-4 * loss) << "step " << t;
-    test::gradients(w, rows, level, gradient, size);
-    double square = 0.0;
-    gradient.each(
-        [&](Matrix<double>& m) { square = std::inner_product(m.data(), m.data() + m.size(), m.data(), square); });
-    if (o.clip_norm > 0.0) {
-      ASSERT_NEAR(trained.losses[t].gradient_norm / std::sqrt(square), 1.0, 1e-4);
-    } else {
-      ASSERT_EQ(trained.losses[t].gradient_norm, 0.0);
-    }
-    optimizer.step(w, gradient, rates[t]);
-  }
-  const double rate = *std::max_element(rates.begin(), rates.end());
-  const auto compare = [&](const Matrix<float>& found, const Matrix<double>& expected, const char* name) {
-    std::vector<double> errors;
-    for (std::int64_t i = 0; i < found.size(); ++i) errors.push_back(std::fabs(found.data()[i] - expected.data()[i]));
-    std::sort(errors.begin(), errors.end());
-    EXPECT_LT(errors.back(), 0.1 * rate) << name;
-    EXPECT_LT(errors[errors.size() / 2], 1e-3 * rate) << name;
-  };
-  compare(trained.parameters.W_in, w.W_in, "W_in");
-  compare(trained.parameters.b, w.b, "b");
-  compare(trained.parameters.V, w.V, "V");
-  const Weights& mean = o.ema > 0.0 ? optimizer.average : w;
-  compare(trained.averaged.W_in, mean.W_in, "averaged W_in");
-  compare(trained.averaged.b, mean.b, "averaged b");
-  compare(trained.averaged.V, mean.V, "averaged V");
+  test::expect_training(train(p, o, level, B, rates), p, o, level, B, rates, {1e-4, 0.1});
 }
 
 TEST(SmallDsmSession, AdamWithDecayAndRunningMean) {

@@ -4,7 +4,8 @@
 
 #include <cmath>
 
-#include "tarn/core/noise.hpp"
+#include "message_of.hpp"
+#include "normals.hpp"
 #include "tarn/data/autoencoder.hpp"
 #include "tarn/data/feature_filter.hpp"
 #include "tarn/data/sparse_code.hpp"
@@ -12,23 +13,9 @@
 namespace tarn {
 namespace {
 
+using test::message_of;
+using test::normals;
 using ::testing::HasSubstr;
-
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-Matrix<float> normals(std::int64_t rows, std::int64_t cols, std::uint64_t seed = 7) {
-  Matrix<float> x(rows, cols);
-  fill_normals(seed, Stream::evaluation, 0, 0, 1, x);
-  return x;
-}
 
 Matrix<float> unit_rows(Matrix<float> x) {
   for (std::int64_t i = 0; i < x.rows(); ++i) {

@@ -6,12 +6,14 @@
 #include <limits>
 #include <numbers>
 
+#include "message_of.hpp"
 #include "target_checks.hpp"
 #include "tarn/data/synthetic.hpp"
 
 namespace tarn {
 namespace {
 
+using test::message_of;
 using ::testing::HasSubstr;
 
 GaussianMixture double_peak() {
@@ -261,19 +263,9 @@ TEST(Mixtures, MomentsOfLaplaceEqualThoseOfGaussian) {
   EXPECT_EQ(LaplaceMixture(tilted).total_variance(), GaussianMixture(tilted).total_variance());
 }
 
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(Mixtures, BadParameters) {
   const auto build = [](std::vector<MixtureComponent> parts) {
-    return message_of([&] { GaussianMixture target(std::move(parts)); });
+    return message_of<UsageError>([&] { GaussianMixture target(std::move(parts)); });
   };
   EXPECT_THAT(build({}), HasSubstr("no components"));
   EXPECT_THAT(build({{1.0, {}, {}}}), HasSubstr("dimensions"));

@@ -6,12 +6,15 @@
 #include <filesystem>
 #include <fstream>
 
+#include "message_of.hpp"
 #include "tarn/data/dataset.hpp"
 #include "tarn/io/npy.hpp"
 #include "tarn/io/png.hpp"
 
 namespace tarn {
 namespace {
+
+using test::message_of;
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
@@ -58,17 +61,6 @@ Text idx_labels(std::uint32_t n, std::size_t n_bytes) {
   Text bytes = big_endian(2049) + big_endian(n);
   for (std::size_t i = 0; i < n_bytes; ++i) bytes += static_cast<char>(i % 10);
   return bytes;
-}
-
-template <class F>
-Text message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), ::testing::Not(HasSubstr("\n")));
-    return error.what();
-  }
-  return "no error";
 }
 
 void expect_idx(const Dataset& dataset, std::int64_t n) {

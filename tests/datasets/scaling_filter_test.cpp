@@ -3,7 +3,8 @@
 
 #include <cmath>
 
-#include "tarn/core/noise.hpp"
+#include "message_of.hpp"
+#include "normals.hpp"
 #include "tarn/data/filter.hpp"
 #include "tarn/data/scaling.hpp"
 #include "tarn/data/synthetic.hpp"
@@ -11,23 +12,9 @@
 namespace tarn {
 namespace {
 
+using test::message_of;
+using test::normals;
 using ::testing::HasSubstr;
-
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-Matrix<float> normals(std::int64_t rows, std::int64_t cols) {
-  Matrix<float> x(rows, cols);
-  fill_normals(7, Stream::evaluation, 0, 0, 1, x);
-  return x;
-}
 
 void expect_near(const Matrix<float>& a, const Matrix<float>& b, double tolerance) {
   ASSERT_EQ(a.rows(), b.rows());
@@ -227,9 +214,9 @@ TEST(Filter, FilesThatLie) {
               HasSubstr("unknown filter \"wavelet\""));
   EXPECT_THAT(with([](TensorFile& f) { f.metadata.erase("filter.kind"); }), HasSubstr("filter.kind"));
   EXPECT_THAT(with([](TensorFile& f) { f.tensors.erase("filter.V"); }), HasSubstr("filter.V"));
-  EXPECT_NE(with([](TensorFile& f) { f.put("filter.V", Matrix<float>(4, 2)); }), "no error");
-  EXPECT_NE(with([](TensorFile& f) { f.put("filter.V", Matrix<float>(3, 0)); }), "no error");
-  EXPECT_NE(with([](TensorFile& f) { f.put_vector("filter.variances", std::vector<double>{1.0}); }), "no error");
+  EXPECT_NE(with([](TensorFile& f) { f.put("filter.V", Matrix<float>(4, 2)); }), "");
+  EXPECT_NE(with([](TensorFile& f) { f.put("filter.V", Matrix<float>(3, 0)); }), "");
+  EXPECT_NE(with([](TensorFile& f) { f.put_vector("filter.variances", std::vector<double>{1.0}); }), "");
   EXPECT_THAT(with([](TensorFile& f) {
                 f.put_vector("filter.variances", std::vector<double>{1.0, -1.0});
               }),
@@ -238,7 +225,7 @@ TEST(Filter, FilesThatLie) {
                 f.put_vector("filter.mean", std::vector<float>{1, std::nanf(""), 0});
               }),
               HasSubstr("not finite"));
-  EXPECT_NE(with([](TensorFile& f) { f.put_vector("filter.total_variance", std::vector<double>{}); }), "no error");
+  EXPECT_NE(with([](TensorFile& f) { f.put_vector("filter.total_variance", std::vector<double>{}); }), "");
   auto identity = stored(IdentityFilter(5));
   identity.put_vector("filter.n_features", std::vector<std::int64_t>{-1});
   EXPECT_THAT(message_of([&] { filter_from_tensors(identity); }), HasSubstr("must be positive"));

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "experiment/run_tools.hpp"
+#include "message_of.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/data/synthetic.hpp"
 #include "tarn/experiment/stages.hpp"
@@ -15,6 +16,7 @@
 namespace tarn {
 namespace {
 
+using test::message_of;
 using test::RunTest;
 using testing::HasSubstr;
 
@@ -26,16 +28,6 @@ Matrix<float> moons(std::int64_t n) {
   TwoMoonsTarget(0.1).draw(1, 0, rows);
   for (std::int64_t i = 0; i < rows.size(); ++i) rows.data()[i] = 3.0f * rows.data()[i] + 7.0f;
   return rows;
-}
-
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 class CircuitTest : public RunTest {};

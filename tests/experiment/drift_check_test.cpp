@@ -91,7 +91,9 @@ TEST_F(DriftCheckTest, ConfinementPointsConfine) {
     rates.push_back(check.outward_rate);
     const bool warned = !check.warnings.empty() && check.warnings.back().find("far from the data") != std::string::npos;
     EXPECT_EQ(warned, check.outward_rate > 0.0) << pull;
-    if (warned) EXPECT_THAT(check.warnings.back(), HasSubstr("training.quality.confinement"));
+    if (warned) {
+      EXPECT_THAT(check.warnings.back(), HasSubstr("training.quality.confinement"));
+    }
   }
   EXPECT_GT(rates[0], 0.0);
   EXPECT_LT(rates[3], 0.0);

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "experiment/run_tools.hpp"
+#include "message_of.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/experiment/stages.hpp"
 #include "tarn/io/draws.hpp"
@@ -11,18 +12,9 @@
 namespace tarn {
 namespace {
 
+using test::message_of;
 using test::RunTest;
 using testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
-    return error.what();
-  }
-  return "(no error)";
-}
 
 class SamplingStage : public RunTest {
  protected:
@@ -232,7 +224,6 @@ TEST(IrreversibleMatrix, IsSkewAndOfTheGivenStrength) {
 // One strength for all neurons, trace of W_out S^2 W_out^T = D, and a start and noise that are others than with output noise.
 TEST_F(SamplingStage, NoisePrivateToTheNeurons) {
   prepare(0, {"sampling.record.reservoir=true", "sampling.noise=\"private\""});
-  const auto backend = make_cpu_backend(1);
   const SamplingSetup setup = make_sampling(config, data, {network}, *backend);
   ASSERT_EQ(setup.private_noise.cols(), network.n_neurons());
   const Matrix<double> diffusion = output_diffusion(network.W_out, setup.private_noise);

@@ -1,6 +1,7 @@
 // Small networks with weights of order one, for tests.
 #pragma once
 
+#include "message_of.hpp"
 #include "models/array.hpp"
 #include "tarn/models/sampling_network.hpp"
 
@@ -28,20 +29,5 @@ inline SamplingNetwork some_network(ModelKind kind, std::int64_t D, std::int64_t
 
 inline constexpr ModelKind all_kinds[] = {ModelKind::reservoir_sampler, ModelKind::sampler_only_sc,
                                           ModelKind::sampler_only_fr};
-
-/// The message of the error that `f` throws; empty where it throws none. An error message is one line.
-template <class E = Error, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    const std::string message = error.what();
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-    EXPECT_LT(message.size(), 400u) << message;
-    return message;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return "";
-}
 
 }  // namespace tarn::test

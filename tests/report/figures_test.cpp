@@ -220,7 +220,9 @@ TEST_F(Figures, PlanarDensitiesShareOneScale) {
   Figure wrong = f;
   wrong.panels[0].map->values.pop_back();
   EXPECT_THROW(gnuplot_script(wrong, "a.svg", ""), Error);
-  if (have_gnuplot()) EXPECT_TRUE(draw(f, folder_));
+  if (have_gnuplot()) {
+    EXPECT_TRUE(draw(f, folder_));
+  }
 }
 
 TEST_F(Figures, DistanceOverTimeHasItsFloor) {
@@ -230,7 +232,9 @@ TEST_F(Figures, DistanceOverTimeHasItsFloor) {
   EXPECT_TRUE(f.panels[0].log_y);
   EXPECT_EQ(f.panels[1].series.back().y, (std::vector<double>{0.02, 0.02}));
   EXPECT_THROW(figure_distance_over_time("W1", {"one"}, {{slow}}, {}), Error);
-  if (have_gnuplot()) EXPECT_TRUE(draw(f, folder_));
+  if (have_gnuplot()) {
+    EXPECT_TRUE(draw(f, folder_));
+  }
 }
 
 }  // namespace

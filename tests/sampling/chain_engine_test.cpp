@@ -277,7 +277,9 @@ TEST_F(ChainEngine, DenoisingLeavesTheChainsThemselvesAlone) {
       for (std::int64_t d = 0; d < 2; ++d) {
         const float expected = x(0, d) + static_cast<float>(0.3 * 0.3) * score(0, d);
         EXPECT_EQ(denoised.draws.at(t).x.at(chain)[static_cast<std::size_t>(d)], expected);
-        if (t == 7) EXPECT_EQ(result.last_draw(chain, d), expected);
+        if (t == 7) {
+          EXPECT_EQ(result.last_draw(chain, d), expected);
+        }
       }
     }
   }

@@ -5,7 +5,8 @@
 #include <cmath>
 
 #include "dense_net.hpp"
-#include "tarn/core/noise.hpp"
+#include "message_of.hpp"
+#include "normals.hpp"
 #include "tarn/training/autoencoder.hpp"
 #include "tarn/training/linear_decoder.hpp"
 #include "tarn/training/pca.hpp"
@@ -14,23 +15,9 @@
 namespace tarn {
 namespace {
 
+using test::message_of;
+using test::normals;
 using ::testing::HasSubstr;
-
-template <class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-Matrix<float> normals(std::int64_t rows, std::int64_t cols, std::uint64_t seed = 7) {
-  Matrix<float> x(rows, cols);
-  fill_normals(seed, Stream::evaluation, 0, 0, 1, x);
-  return x;
-}
 
 double mean_square_difference(const Matrix<float>& a, const Matrix<float>& b) {
   double sum = 0.0;

@@ -9,6 +9,7 @@
 #include <numbers>
 #include <numeric>
 
+#include "message_of.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/core/noise.hpp"
 #include "tarn/models/initial_weights.hpp"
@@ -16,6 +17,7 @@
 namespace tarn {
 namespace {
 
+using test::message_of;
 using testing::HasSubstr;
 
 class NormalSource final : public BatchSource {
@@ -212,15 +214,6 @@ TEST(Trainer, ReportsMeansOverStretchesThatCoverEveryStep) {
   EXPECT_EQ(count[0], 50);
   EXPECT_EQ(count[1], 7);
   EXPECT_EQ(count[2], 50);
-}
-
-std::string message_of(auto&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 TEST(Trainer, ALossThatIsNotFiniteStopsItAndSaysWhere) {
