@@ -4,6 +4,7 @@ set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$root/scripts/packages.sh"
+source "$root/scripts/options.sh"
 cd "$root"
 
 all_targets=(idx gzip cifar npy npz png safetensors toml manifest)
@@ -27,19 +28,12 @@ again. What a run learns stays in DIR/fuzz/TARGET, where the next one goes on fr
   targets:         ${all_targets[*]}
 TEXT
 }
-bad_usage() {
-  echo "fuzz.sh: $*" >&2
-  exit 2
-}
-number() {  # number OPTION [VALUE]
-  [[ "${2:-}" =~ ^[1-9][0-9]*$ ]] || bad_usage "$1: \"${2:-}\" is not a number above 0"
-}
 while (($#)); do
   case "$1" in
-    --seconds) number "$@"; limit=(-max_total_time="$2"); shift 2 ;;
-    --runs) number "$@"; limit=(-runs="$2"); shift 2 ;;
-    --jobs) number "$@"; jobs="$2"; shift 2 ;;
-    --build-dir) [[ -n "${2:-}" ]] || bad_usage "--build-dir needs a value"; build_dir="$(realpath -m "$2")"; shift 2 ;;
+    --seconds) number_option "$@"; limit=(-max_total_time="$2"); shift 2 ;;
+    --runs) number_option "$@"; limit=(-runs="$2"); shift 2 ;;
+    --jobs) number_option "$@"; jobs="$2"; shift 2 ;;
+    --build-dir) text_option "$@"; build_dir="$(realpath -m "$2")"; shift 2 ;;
     -h | --help) usage; exit 0 ;;
     -*) bad_usage "unknown option $1" ;;
     *) [[ " ${all_targets[*]} " == *" $1 "* ]] || bad_usage "unknown target $1; there are: ${all_targets[*]}"; targets+=("$1"); shift ;;

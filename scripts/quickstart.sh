@@ -4,6 +4,7 @@ set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$root/scripts/packages.sh"
+source "$root/scripts/options.sh"
 
 jobs="$(tarn_cores)"
 build_dir="$root/build/quickstart"
@@ -26,27 +27,17 @@ Installs missing Debian packages (as root only), builds the program and runs exp
 TEXT
 }
 
-value() {  # value OPTION ARGUMENTS-LEFT
-  if (($2 < 2)); then
-    echo "quickstart.sh: $1 needs a value" >&2
-    exit 2
-  fi
-}
 while (($#)); do
   case "$1" in
-    --jobs) value "$1" $#; jobs="$2"; shift 2 ;;
-    --build-dir) value "$1" $#; build_dir="$(realpath -m "$2")"; shift 2 ;;
-    --out) value "$1" $#; out="$2"; shift 2 ;;
+    --jobs) number_option "$@"; jobs="$2"; shift 2 ;;
+    --build-dir) text_option "$@"; build_dir="$(realpath -m "$2")"; shift 2 ;;
+    --out) text_option "$@"; out="$2"; shift 2 ;;
     --sudo) use_sudo=1; shift ;;
     --no-install) install=0; shift ;;
     -h | --help) usage; exit 0 ;;
-    *) echo "quickstart.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
+    *) bad_usage "unknown option $1; --help lists them" ;;
   esac
 done
-if ! [[ "$jobs" =~ ^[1-9][0-9]*$ ]]; then
-  echo "quickstart.sh: --jobs: \"$jobs\" is not a number of jobs" >&2
-  exit 2
-fi
 
 step() { printf '\n== %s (%d s so far)\n' "$1" "$SECONDS"; }
 

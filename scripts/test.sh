@@ -5,6 +5,7 @@ set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$root/scripts/packages.sh"
+source "$root/scripts/options.sh"
 cd "$root"
 
 jobs="$(tarn_cores)"
@@ -29,27 +30,17 @@ Builds the Release configuration with CUDA where the toolkit is found, and runs 
 TEXT
 }
 
-value() {  # value OPTION ARGUMENTS-LEFT
-  if (($2 < 2)); then
-    echo "test.sh: $1 needs a value" >&2
-    exit 2
-  fi
-}
 while (($#)); do
   case "$1" in
     --ci) ci=1; shift ;;
-    --jobs) value "$1" $#; jobs="$2"; shift 2 ;;
-    --build-dir) value "$1" $#; build_dir="$(realpath -m "$2")"; shift 2 ;;
+    --jobs) number_option "$@"; jobs="$2"; shift 2 ;;
+    --build-dir) text_option "$@"; build_dir="$(realpath -m "$2")"; shift 2 ;;
     --sudo) use_sudo=1; shift ;;
     --no-install) install=0; shift ;;
     -h | --help) usage; exit 0 ;;
-    *) echo "test.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
+    *) bad_usage "unknown option $1; --help lists them" ;;
   esac
 done
-if ! [[ "$jobs" =~ ^[1-9][0-9]*$ ]]; then
-  echo "test.sh: --jobs: \"$jobs\" is not a number of jobs" >&2
-  exit 2
-fi
 
 # Tests run side by side: threads that wait should sleep, not burn the core another test needs.
 export OMP_WAIT_POLICY=passive
