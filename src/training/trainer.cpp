@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::int64_t records_per_level = 50;
 constexpr std::int64_t longest_stretch = 256;  // steps in one call of the session: the progress bar stays lively
+constexpr std::int64_t look_steps = 256;       // a look at the weights copies them: after so many steps,
+constexpr double look_seconds = 10.0;          // or so much time
 constexpr double stretch_seconds = 0.5;        // and so does the answer to a signal
 
 double rate_at(const TrainingPlan& plan, std::int64_t step_in_level, std::int64_t n_steps) {
@@ -86,7 +88,12 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
   TrainingPosition at = from;
   require(at.level >= 0 && at.level < std::ssize(plan.sigmas), "training: there is no level {} to go on from",
           at.level);
-  watch.check(model.network(), at.step);
+  if (!watch.check(model.network(), at.step)) {
+    stop(fmt::format("{} are not finite", watch.fault()), fmt::format("the start, step {}", at.step),
+         static_cast<std::size_t>(at.level));
+  }
+  std::int64_t looked = at.step;  // the step of the last look at the weights
+  double since_look = 0.0;
   std::int64_t longest = 1;  // in steps; grows until a stretch takes its time
   for (auto l = static_cast<std::size_t>(at.level); l < plan.sigmas.size(); ++l) {
     const DsmLevel level = level_of(plan, l);
@@ -119,12 +126,17 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
         ++at.n_summed;
       }
       // Rectifiers turn NaN into 0, so that a bad gradient may pass the loss by; weights that it met stay bad.
-      if (!watch.check(model.network(), at.step + stretch)) {
-        stop(fmt::format("{} are not finite", watch.fault()),
-             fmt::format("one of the steps {} to {}", at.step, at.step + stretch - 1), l);
-      }
       at.done += stretch;
       at.step += stretch;
+      since_look += seconds;
+      if (at.step - looked >= look_steps || since_look >= look_seconds || at.done == n) {
+        if (!watch.check(model.network(), at.step)) {
+          stop(fmt::format("{} are not finite", watch.fault()),
+               fmt::format("one of the steps {} to {}", looked, at.step - 1), l);
+        }
+        looked = at.step;
+        since_look = 0.0;
+      }
       if (seconds < 0.5 * stretch_seconds) longest = std::min(2 * longest, longest_stretch);
       if (seconds > stretch_seconds) longest = std::max<std::int64_t>(longest / 2, 1);
       if (observer.progress) observer.progress(at.step, total, number, losses.back());

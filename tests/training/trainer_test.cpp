@@ -248,13 +248,13 @@ TEST(Trainer, GradientsAndWeightsThatAreNotFiniteStopItToo) {
       "training: the norm of the gradient is nan at step 1003 (level 2 of 3, sigma 0.5); weights at step 1003: |W_in| "
       "= 1006, |b| = 0, |W_out| = 2.828; last good weights: level-00.safetensors; a lower training.optimizer.lr or "
       "training.optimizer.clip_norm may help");
-  // records of the first level are 20 steps apart, and so are the looks at the weights
+  // records of the first level are 20 steps apart, looks at the weights 260: the first multiple beyond 256
   RecordingModel weight;
   weight.bad_weight_after = 505;
   EXPECT_EQ(
       message_with(weight, ""),
-      "training: 1 of the 2 values of W_out are not finite at one of the steps 500 to 519 (level 1 of 3, sigma 1); "
-      "weights at step 500: |W_in| = 503, |b| = 0, |W_out| = 2.828; no level ended before; a lower "
+      "training: 1 of the 2 values of W_out are not finite at one of the steps 260 to 519 (level 1 of 3, sigma 1); "
+      "weights at step 260: |W_in| = 263, |b| = 0, |W_out| = 2.828; no level ended before; a lower "
       "training.optimizer.lr or training.optimizer.clip_norm may help");
 }
 

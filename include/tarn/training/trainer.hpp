@@ -71,7 +71,7 @@ struct TrainingObserver {
 };
 
 /// Trains through all levels and returns the network of the last one. Throws `Error` where a loss is not finite, naming the step, and where
-/// a weight is not, as after a gradient that is not: weights are looked at after every stretch of at most 256 steps, so that message names
+/// a weight is not, as after a gradient that is not: weights are looked at every 256 steps or so and at the end of each level, so that message names
 /// a stretch; with clipping on, where gradients have a norm, it names the step. The line further says level, sigma, the
 /// norms of the weights when they last were finite, and `last_good` or the last level that ended well. Throws `Interrupted` where a
 /// signal asks for an end. With `from`, goes on at that position of the same plan, with a model that was restored to it; every later
