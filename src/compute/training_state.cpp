@@ -18,6 +18,7 @@ void TrainingState::put(const std::string& what, const DsmParameters& parameters
   arrays[what + ".W_in"] = parameters.W_in;
   arrays[what + ".b"] = parameters.b;
   arrays[what + ".V"] = parameters.V;
+  if (!parameters.A.empty()) arrays[what + ".A"] = parameters.A;
 }
 
 DsmParameters TrainingState::get(const std::string& what, const DsmParameters& like) const {
@@ -25,6 +26,7 @@ DsmParameters TrainingState::get(const std::string& what, const DsmParameters& l
   parameters.W_in = at(what + ".W_in", like.W_in.rows(), like.W_in.cols());
   parameters.b = at(what + ".b", like.b.rows(), like.b.cols());
   parameters.V = at(what + ".V", like.V.rows(), like.V.cols());
+  if (!like.A.empty()) parameters.A = at(what + ".A", like.A.rows(), like.A.cols());
   return parameters;
 }
 

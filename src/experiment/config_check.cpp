@@ -110,6 +110,8 @@ void check_model_and_training(const Config& config) {
     const bool confined = config.was_given("training.quality.confinement") && quality.confinement != 0;
     expect(!confined, config, "training.quality.confinement", "{} points, but {} takes none; allowed: 0",
            quality.confinement, kind);
+    expect(config.model.irreversible == 0.0, config, "model.irreversible",
+           "{} has no J that is trained with it; allowed: 0", kind);
     expect(!config.sampling.record.reservoir, config, "sampling.record.reservoir",
            "{} has no reservoir; allowed: false", kind);
     expect(!(config.was_given("sampling.initial.space") && config.sampling.initial.space == "r"), config,
@@ -165,6 +167,8 @@ void check_against_data(const Config& config, const DataFacts& facts) {
     expect(facts.n_inputs == 0, config, "model.kind",
            "{} takes no inputs, the data have {}; allowed: reservoir_sampler", config.model.kind, facts.n_inputs);
   }
+  expect(config.model.irreversible == 0.0 || facts.n_outputs > 1, config, "model.irreversible",
+         "{} needs at least two outputs, the data have one; allowed: 0", config.model.irreversible);
   expect(facts.n_inputs > 0 || config.sampling.condition.empty(), config, "sampling.condition",
          "the network has no inputs; train it with data.condition");
   for (const std::string& metric : config.evaluation.metrics) {

@@ -113,6 +113,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(model.kind), .doc = "which network: the reservoir-sampler, or one of the two without a reservoir", .choices = {"reservoir_sampler", "sampler_only_sc", "sampler_only_fr"}},
       {TARN_KEY(model.neurons), .doc = "neurons of the reservoir, N; sampler-only networks have N = D", .low = 1, .high = 16777216, .recipe = true},
       {TARN_KEY(model.nonlinearity), .doc = "phi", .choices = all_nonlinearities()},
+      {TARN_KEY(model.irreversible), .doc = "a skew matrix J of this Frobenius norm is trained in with the weights: the circuit's own drift is f, its score f (I + J)^-T; 0: none, drift and score are one", .low = 0},
 
       {TARN_KEY(training.recipe), .doc = "what fills the keys that are left out: the best known settings, or those of arXiv 2308.11809", .choices = {"recommended", "published"}},
       {TARN_KEY(training.epochs), .doc = "passes over the data in all; their steps are shared evenly by the noise levels", .unit = "epochs", .low = 1, .high = kMaxCount, .recipe = true},
@@ -146,6 +147,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(sampling.schedule), .doc = "`last_level`: the network of the last level alone; `annealed`: the network of each level in turn", .choices = {"last_level", "annealed"}, .recipe = true},
       {TARN_KEY(sampling.integrator), .doc = "`leimkuhler_matthews`: second order at the same price, for a reversible drift", .choices = {"euler_maruyama", "leimkuhler_matthews"}},
       {TARN_KEY(sampling.noise), .doc = "`output`: isotropic on the outputs; `private`: each neuron has its own (with `record.reservoir`), of one strength such that the outputs get as much in the mean; the drift s D_x^T keeps the law", .choices = {"output", "private"}},
+      {TARN_KEY(sampling.drift), .doc = "what runs of a network with a trained J (`model.irreversible`): `circuit`: its own drift, which is irreversible; `score`: its score", .choices = {"circuit", "score"}},
       {TARN_KEY(sampling.steps), .doc = "`last_level`: steps a chain takes", .unit = "steps", .low = 1, .high = kMaxCount, .recipe = true},
       {TARN_KEY(sampling.dt), .doc = "`last_level`: step size", .unit = "tau", .low = 0, .low_excluded = true, .recipe = true},
       {TARN_KEY(sampling.thin), .doc = "a draw is kept every so many steps; 0: the final state only", .unit = "steps", .low = 0, .high = kMaxCount, .recipe = true},

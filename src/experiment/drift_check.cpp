@@ -132,7 +132,9 @@ std::vector<std::string> drift_forecast(const Config& config, std::int64_t n_out
   const double sigma = noise_levels(config.training.noise).back();
   const bool annealed = s.schedule == "annealed";
   // a J of Frobenius norm g has singular values up to g/sqrt(2); |lambda|^2 grows by 1 + that squared
-  const double turn = n_outputs > 1 ? 1.0 + 0.5 * s.irreversible.strength * s.irreversible.strength : 1.0;
+  const double trained = s.drift == "circuit" ? config.model.irreversible : 0.0;
+  const double strength = s.irreversible.strength > 0.0 ? s.irreversible.strength : trained;
+  const double turn = n_outputs > 1 ? 1.0 + 0.5 * strength * strength : 1.0;
   const double limit = 2.0 * (annealed ? 1.0 : sigma * sigma) / turn, asked = annealed ? s.annealed.dt0 : s.dt;
   const char* key = annealed ? "sampling.annealed.dt0" : "sampling.dt";
   std::vector<std::string> lines{fmt::format(

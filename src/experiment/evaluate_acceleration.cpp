@@ -63,6 +63,7 @@ class Accelerator {
     Config config = in_.config;
     SamplingConfig& s = config.sampling;
     s.irreversible.strength = strength;
+    s.drift = std::string("score");
     if (strength == 0.0) s.irreversible.matrix.clear();
     s.integrator = "euler_maruyama";  // Leimkuhler-Matthews is first order here too, and of another constant
     s.record.reservoir = false;

@@ -67,7 +67,7 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   for (std::int64_t i = 0; i < start.size(); ++i) {
     if (!std::isfinite(start.data()[i])) start.data()[i] = 0.0f;  // a quarantined chain starts anew in the middle
   }
-  const PreparedLevels prepared(in.backend, {last});
+  const PreparedLevels prepared(in.backend, {last}, {}, {}, drift_form(in.config.sampling));
   Stage stage;
   stage.network = &prepared[0];
   stage.sigma = last.sigma;

@@ -101,11 +101,13 @@ Matrix<float> read_clamp(const std::string& path, std::int64_t n_outputs, std::i
 }
 
 std::vector<Stage> make_stages(const SamplingConfig& s, const PreparedData& data,
-                               const std::vector<SamplingNetwork>& levels, const PreparedLevels& prepared) {
+                               const std::vector<SamplingNetwork>& levels, const PreparedLevels& prepared,
+                               const std::optional<PreparedLevels>& scores) {
   std::vector<Stage> stages;
   for (std::size_t l = 0; l < levels.size(); ++l) {
     Stage stage;
     stage.network = &prepared[l];
+    if (scores) stage.score = &(*scores)[l];
     stage.sigma = levels[l].sigma;
     stage.dt = s.dt;
     if (data.largest_norm > 0.0) stage.bound = chain_bound(s.bound, data.largest_norm, data.n_outputs, stage.sigma);
@@ -118,15 +120,19 @@ std::vector<Stage> make_stages(const SamplingConfig& s, const PreparedData& data
 }  // namespace
 
 PreparedLevels::PreparedLevels(Backend& backend, const std::vector<SamplingNetwork>& levels, MatrixView<const float> J,
-                               MatrixView<const float> private_noise) {
+                               MatrixView<const float> private_noise, DriftForm form) {
   for (const SamplingNetwork& level : levels) {
     if (private_noise.data) {
       runnable_.push_back(RunnableNetwork(level, J, output_diffusion(level.W_out, private_noise)));
     } else {
-      runnable_.push_back(J.data ? RunnableNetwork(level, J) : RunnableNetwork(level));
+      runnable_.push_back(J.data ? RunnableNetwork(level, J) : RunnableNetwork(level, form));
     }
     prepared_.push_back(backend.prepare(runnable_.back().view()));
   }
+}
+
+DriftForm drift_form(const SamplingConfig& config) {
+  return config.drift == "circuit" ? DriftForm::circuit : DriftForm::score;
 }
 
 Matrix<float> irreversible_matrix(const IrreversibleConfig& c, std::int64_t D, std::uint64_t seed) {
@@ -229,9 +235,14 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
   }
   // Only the last level's network runs in reservoir mode, and private noise is a matter of its output weights.
   const auto run_levels = private_noise.empty() ? levels : std::vector<SamplingNetwork>{levels.back()};
-  SamplingSetup setup{PreparedLevels(backend, run_levels, J.view(), private_noise.view()), {}, {}, {}, {}, {}, {}};
+  // A drift of one's own is built on the score; else a network with a trained J runs as the circuit that it is.
+  const bool given = !J.empty() || !private_noise.empty();
+  const DriftForm form = drift_form(s);
+  SamplingSetup setup{
+      PreparedLevels(backend, run_levels, J.view(), private_noise.view(), form), {}, {}, {}, {}, {}, {}, {}};
+  const bool circuit = !given && form == DriftForm::circuit && !run_levels.back().drift_map.empty();
   setup.private_noise = std::move(private_noise);
-  if (!J.empty() && s.integrator == "leimkuhler_matthews") {
+  if ((!J.empty() || circuit) && s.integrator == "leimkuhler_matthews") {
     warn("sampling.integrator: leimkuhler_matthews is only first-order accurate with an irreversible drift");
   }
 
@@ -240,7 +251,8 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
   setup.clamp = read_clamp(s.clamp, D, s.chains, range);
 
   SamplingRun& run = setup.run;
-  run.stages = make_stages(s, data, run_levels, setup.levels);
+  if (final_denoise(s) && (given || circuit)) setup.scores = PreparedLevels(backend, run_levels);
+  run.stages = make_stages(s, data, run_levels, setup.levels, setup.scores);
   run.integrator = s.integrator == "leimkuhler_matthews" ? Integrator::leimkuhler_matthews : Integrator::euler_maruyama;
   run.seed = config.run.seed;
   run.first_chain = static_cast<std::uint64_t>(range.begin);

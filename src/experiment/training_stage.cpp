@@ -3,6 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tarn/compute/trained_skew.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/experiment/stages.hpp"
@@ -113,6 +114,18 @@ SamplingNetwork starting_network(const Config& config, const PreparedData& data)
     if (network.scaling != data.scaling) {
       warn("{}: its weights were trained with another shift or scale than these data have", config.training.init);
     }
+  }
+  if (m.irreversible > 0.0) {
+    if (!network.drift_map.empty()) {
+      fail_usage("{}: these weights bring a trained J; leave model.irreversible out", config.training.init);
+    }
+    const Matrix<float> J = irreversible_matrix({m.irreversible, ""}, data.n_outputs, config.run.seed);
+    Matrix<double> exact(J.rows(), J.cols());
+    std::copy_n(J.data(), J.size(), exact.data());
+    const Matrix<double> M = circuit_to_score(exact);
+    network.drift_map = Matrix<float>(J.rows(), J.cols());
+    std::transform(M.data(), M.data() + M.size(), network.drift_map.data(),
+                   [](double v) { return static_cast<float>(v); });
   }
   network.scaling = data.scaling;
   return network;

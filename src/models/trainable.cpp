@@ -1,8 +1,11 @@
 #include "tarn/models/trainable.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "sampler_only_training.hpp"
+#include "tarn/compute/trained_skew.hpp"
 #include "tarn/core/error.hpp"
 
 namespace tarn {
@@ -26,6 +29,12 @@ class ReservoirTraining final : public TrainableModel {
     parameters.b = std::move(frame_.b);
     parameters.V = std::move(frame_.W_out);
     scale_by(parameters.V, 1.0 / output_scale);
+    if (!initial.drift_map.empty()) {
+      const Matrix<double> J = skew_of_map(initial.drift_map);
+      parameters.A = parameters_of_skew(J);
+      parameters.skew_strength = std::sqrt(std::inner_product(J.data(), J.data() + J.size(), J.data(), 0.0));
+    }
+    skew_strength_ = parameters.skew_strength;
     session_ = backend.make_dsm_session(parameters, optimizer);
   }
 
@@ -49,11 +58,17 @@ class ReservoirTraining final : public TrainableModel {
     network.b = std::move(parameters.b);
     network.W_out = std::move(parameters.V);
     scale_by(network.W_out, output_scale_);
+    if (!parameters.A.empty()) {
+      const Matrix<double> M = circuit_to_score(skew_of(parameters.A, skew_strength_));
+      std::transform(M.data(), M.data() + M.size(), network.drift_map.data(),
+                     [](double v) { return static_cast<float>(v); });
+    }
     return network;
   }
 
   SamplingNetwork frame_;  ///< everything but the weights
   double output_scale_;
+  double skew_strength_ = 0.0;
   std::unique_ptr<DsmSession> session_;
 };
 
@@ -64,8 +79,9 @@ std::unique_ptr<TrainableModel> make_trainable(Backend& backend, const SamplingN
   initial.validate();
   require(std::isfinite(output_scale) && output_scale > 0.0, "output_scale is {}; it must be finite and above 0",
           output_scale);
-  require(initial.drift_map.empty(),
-          "weights with a drift map (a trained irreversible drift) cannot be trained further");
+  require(initial.drift_map.empty() || initial.kind == ModelKind::reservoir_sampler,
+          "weights of a {} with a drift map (a trained irreversible drift) cannot be trained further",
+          name_of(initial.kind));
   if (initial.kind == ModelKind::reservoir_sampler) {
     return std::make_unique<ReservoirTraining>(backend, initial, optimizer, output_scale);
   }

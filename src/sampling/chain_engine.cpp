@@ -120,7 +120,7 @@ class Tile {
       std::copy_n(x_.row(i), D, points_.row(i));
       if (U > 0) std::copy_n(u.row(i), U, points_.row(i) + D);
     }
-    backend_.drift(*stage.network, points_, draw_);
+    backend_.drift(stage.score ? *stage.score : *stage.network, points_, draw_);
     const auto variance = static_cast<float>(stage.sigma * stage.sigma);
     for (std::int64_t i = 0; i < draw_.size(); ++i) {
       const bool held = !clamp_.empty() && !std::isnan(clamp_.data()[i]);

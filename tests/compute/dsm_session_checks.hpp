@@ -79,10 +79,12 @@ inline void expect_training(const Trained& trained, const DsmParameters& p, cons
   compare(trained.parameters.W_in, w.W_in, "W_in");
   compare(trained.parameters.b, w.b, "b");
   compare(trained.parameters.V, w.V, "V");
+  if (!w.A.empty()) compare(trained.parameters.A, w.A, "A");
   const Weights& mean = o.ema > 0.0 ? optimizer.average : w;
   compare(trained.averaged.W_in, mean.W_in, "averaged W_in");
   compare(trained.averaged.b, mean.b, "averaged b");
   compare(trained.averaged.V, mean.V, "averaged V");
+  if (!w.A.empty()) compare(trained.averaged.A, mean.A, "averaged A");
 }
 
 }  // namespace tarn::test

@@ -12,21 +12,71 @@ namespace tarn::test {
 struct Weights {
   std::int64_t D, U, N;
   Nonlinearity phi;
-  Matrix<double> W_in, b, V;
+  double skew_strength;
+  Matrix<double> W_in, b, V, A;  // A may be empty
 
   explicit Weights(const DsmParameters& p)
-      : D(p.n_outputs), U(p.n_inputs), N(p.W_in.rows()), phi(p.phi), W_in(N, D + U), b(1, N), V(D, N) {
+      : D(p.n_outputs),
+        U(p.n_inputs),
+        N(p.W_in.rows()),
+        phi(p.phi),
+        skew_strength(p.skew_strength),
+        W_in(N, D + U),
+        b(1, N),
+        V(D, N),
+        A(p.A.rows(), p.A.cols()) {
     std::copy_n(p.W_in.data(), p.W_in.size(), W_in.data());
     std::copy_n(p.b.data(), p.b.size(), b.data());
     std::copy_n(p.V.data(), p.V.size(), V.data());
+    std::copy_n(p.A.data(), p.A.size(), A.data());
   }
   template <class F>
   void each(F&& f) {
     f(W_in);
     f(b);
     f(V);
+    f(A);
   }
 };
+
+/// `J = strength (A - A^T) / |A - A^T|`, and `I + J`.
+inline Matrix<double> reference_skew(const Weights& w, double diagonal) {
+  Matrix<double> J(w.D, w.D);
+  double square = 0.0;
+  for (std::int64_t i = 0; i < w.D; ++i) {
+    for (std::int64_t j = 0; j < w.D; ++j) {
+      J(i, j) = w.A(i, j) - w.A(j, i);
+      square += J(i, j) * J(i, j);
+    }
+  }
+  for (std::int64_t i = 0; i < J.size(); ++i) J.data()[i] *= w.skew_strength / std::sqrt(square);
+  for (std::int64_t i = 0; i < w.D; ++i) J(i, i) += diagonal;
+  return J;
+}
+
+/// Solves `v (I + J)^T = f`, or with `transposed` `v (I + J) = f`, by elimination; `v = f` where there is no A.
+inline std::vector<double> through_map(const Weights& w, std::vector<double> f, bool transposed = false) {
+  if (w.A.empty()) return f;
+  Matrix<double> a = reference_skew(w, 1.0);
+  if (transposed) {
+    for (std::int64_t i = 0; i < w.D; ++i) {
+      for (std::int64_t j = 0; j < i; ++j) std::swap(a(i, j), a(j, i));
+    }
+  }
+  const auto at = [](std::int64_t i) { return static_cast<std::size_t>(i); };
+  for (std::int64_t k = 0; k < w.D; ++k) {
+    for (std::int64_t i = k + 1; i < w.D; ++i) {
+      const double factor = a(i, k) / a(k, k);
+      for (std::int64_t j = k; j < w.D; ++j) a(i, j) -= factor * a(k, j);
+      f[at(i)] -= factor * f[at(k)];
+    }
+  }
+  for (std::int64_t k = w.D - 1; k >= 0; --k) {
+    for (std::int64_t j = k + 1; j < w.D; ++j) f[at(k)] -= a(k, j) * f[at(j)];
+    f[at(k)] /= a(k, k);
+  }
+  return f;
+}
 
 /// Rows of a step: data rows first, then confinement rows.
 struct Rows {
@@ -48,6 +98,7 @@ inline double objective(const Weights& w, const Rows& rows, const DsmLevel& leve
       const double a = reference_phi(w.phi, u);
       for (std::int64_t d = 0; d < w.D; ++d) s[static_cast<std::size_t>(d)] += level.output_scale * w.V(d, j) * a;
     }
+    s = through_map(w, std::move(s));
     double square = 0.0;
     for (std::int64_t d = 0; d < w.D; ++d) {
       const double score = s[static_cast<std::size_t>(d)], target = rows.targets(r, d);
@@ -65,7 +116,9 @@ inline double objective(const Weights& w, const Rows& rows, const DsmLevel& leve
 }
 
 /// Gradient of `objective`, and for each entry the sum of the magnitudes of what was added up.
+/// (With a J the sizes are those without it: bounds from them are for networks that have none.)
 inline void gradients(const Weights& w, const Rows& rows, const DsmLevel& level, Weights& gradient, Weights& size) {
+  Matrix<double> dJ(w.A.rows(), w.A.cols());
   gradient.each([](Matrix<double>& m) { std::fill_n(m.data(), m.size(), 0.0); });
   size.each([](Matrix<double>& m) { std::fill_n(m.data(), m.size(), 0.0); });
   const auto at = [](std::int64_t i) { return static_cast<std::size_t>(i); };
@@ -88,12 +141,18 @@ inline void gradients(const Weights& w, const Rows& rows, const DsmLevel& level,
         e_size[at(d)] += std::fabs(v) * (u_size + std::fabs(reference_phi(w.phi, u[at(j)])));
       }
     }
+    e = through_map(w, std::move(e));
+    const std::vector<double> score = e;
     const double scale = rows.target_scale[at(r)];
     const double weight =
         (r < rows.n_data ? level.loss_scale : 1.0) * scale * level.output_scale / static_cast<double>(rows.n_data);
     for (std::int64_t d = 0; d < w.D; ++d) {
       e[at(d)] = weight * (scale * e[at(d)] + rows.targets(r, d));
       e_size[at(d)] = weight * (scale * e_size[at(d)] + std::fabs(rows.targets(r, d)));
+    }
+    e = through_map(w, std::move(e), true);
+    for (std::int64_t i = 0; i < dJ.rows(); ++i) {
+      for (std::int64_t j = 0; j < dJ.rows(); ++j) dJ(i, j) -= e[at(i)] / level.output_scale * score[at(j)];
     }
     for (std::int64_t j = 0; j < w.N; ++j) {
       const double a = reference_phi(w.phi, u[at(j)]), slope = reference_slope(w.phi, u[at(j)]);
@@ -110,6 +169,24 @@ inline void gradients(const Weights& w, const Rows& rows, const DsmLevel& level,
         gradient.W_in(j, k) += back * slope * rows.points(r, k);
         size.W_in(j, k) += back_size * (1.0 + std::fabs(u[at(j)])) * std::fabs(rows.points(r, k));
       }
+    }
+  }
+  if (w.A.empty()) return;
+  // J = c K / |K|, K = A - A^T
+  const Matrix<double> J = reference_skew(w, 0.0);
+  double length = 0.0, along = 0.0;
+  for (std::int64_t i = 0; i < w.D; ++i) {
+    for (std::int64_t j = 0; j < w.D; ++j) {
+      length += (w.A(i, j) - w.A(j, i)) * (w.A(i, j) - w.A(j, i));
+      along += dJ(i, j) * J(i, j);
+    }
+  }
+  const double c = w.skew_strength, factor = c / std::sqrt(length);
+  for (std::int64_t i = 0; i < w.D; ++i) {
+    for (std::int64_t j = 0; j < w.D; ++j) {
+      const double dK = factor * (dJ(i, j) - J(i, j) * along / (c * c));
+      gradient.A(i, j) += dK;
+      gradient.A(j, i) -= dK;
     }
   }
 }
@@ -134,12 +211,13 @@ struct ReferenceOptimizer {
     });
     const double norm = std::sqrt(square);
     const double shrink = settings.clip_norm > 0.0 && norm > settings.clip_norm ? settings.clip_norm / norm : 1.0;
+    double decay = settings.weight_decay;
     const auto one = [&](Matrix<double>& x, Matrix<double>& d, Matrix<double>& m, Matrix<double>& v,
                          Matrix<double>& top, Matrix<double>& mean) {
       for (std::int64_t i = 0; i < x.size(); ++i) {
         double value = shrink * d.data()[i];
-        if (settings.kind == OptimizerKind::adam) value += settings.weight_decay * x.data()[i];
-        if (settings.kind == OptimizerKind::adamw) x.data()[i] *= 1.0 - lr * settings.weight_decay;
+        if (settings.kind == OptimizerKind::adam) value += decay * x.data()[i];
+        if (settings.kind == OptimizerKind::adamw) x.data()[i] *= 1.0 - lr * decay;
         m.data()[i] = settings.beta1 * m.data()[i] + (1.0 - settings.beta1) * value;
         v.data()[i] = settings.beta2 * v.data()[i] + (1.0 - settings.beta2) * value * value;
         top.data()[i] = std::max(top.data()[i], v.data()[i]);
@@ -152,6 +230,8 @@ struct ReferenceOptimizer {
     one(w.W_in, g.W_in, first.W_in, second.W_in, largest.W_in, average.W_in);
     one(w.b, g.b, first.b, second.b, largest.b, average.b);
     one(w.V, g.V, first.V, second.V, largest.V, average.V);
+    decay = 0.0;  // the size of A means nothing
+    one(w.A, g.A, first.A, second.A, largest.A, average.A);
   }
 };
 

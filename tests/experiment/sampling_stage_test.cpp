@@ -222,6 +222,42 @@ TEST(IrreversibleMatrix, IsSkewAndOfTheGivenStrength) {
 }
 
 // One strength for all neurons, trace of W_out S^2 W_out^T = D, and a start and noise that are others than with output noise.
+// A network with a trained J runs as the circuit that it is, or as its score; what is kept is denoised by the score whatever ran.
+TEST_F(SamplingStage, TrainedInIrreversibleDrift) {
+  prepare(0, {"model.irreversible=2"});
+  ASSERT_EQ(network.drift_map.rows(), 3);
+  const SamplingSetup circuit = make_sampling(config, data, {network}, *backend);
+  EXPECT_EQ(circuit.levels[0].view().M, nullptr) << "f itself";
+  config.sampling.drift = "score";
+  const SamplingSetup score = make_sampling(config, data, {network}, *backend);
+  ASSERT_NE(score.levels[0].view().M, nullptr);
+  for (std::int64_t i = 0; i < 9; ++i) EXPECT_EQ(score.levels[0].view().M[i], network.drift_map.data()[i]);
+  const Matrix<float> as_score = run("score").last_draw;
+  config.sampling.drift = "circuit";
+  EXPECT_NE(run("circuit").last_draw, as_score);
+
+  // no steps but one of no length: the draws are the start, denoised
+  config.sampling.denoise = true;
+  config.sampling.steps = 1;
+  config.sampling.thin = 0;
+  config.sampling.dt = 1e-30;
+  const SamplingOutcome denoised = run("denoised");
+  config.sampling.denoise = false;
+  const Matrix<float> start = run("start").last_draw;
+  config.sampling.denoise = true;
+  config.sampling.drift = "score";
+  EXPECT_EQ(run("denoised_score").last_draw, denoised.last_draw);
+  config.sampling.irreversible.strength = 1.0;
+  EXPECT_EQ(run("denoised_given").last_draw, denoised.last_draw) << "with a J given";
+  EXPECT_NE(start, denoised.last_draw);
+
+  EXPECT_THAT(message_of([&] {
+                prepare(0, {"model.irreversible=1", "model.kind=\"sampler_only_sc\""});
+              }),
+              HasSubstr("model.irreversible"));
+  EXPECT_THAT(message_of([&] { prepare(2, {"model.irreversible=1"}); }), HasSubstr("needs at least two outputs"));
+}
+
 TEST_F(SamplingStage, NoisePrivateToTheNeurons) {
   prepare(0, {"sampling.record.reservoir=true", "sampling.noise=\"private\""});
   const SamplingSetup setup = make_sampling(config, data, {network}, *backend);

@@ -8,6 +8,7 @@
 
 #include "models/networks.hpp"
 #include "models/reference.hpp"
+#include "tarn/compute/trained_skew.hpp"
 #include "tarn/core/batch_source.hpp"
 #include "tarn/models/initial_weights.hpp"
 
@@ -324,6 +325,35 @@ TEST(ScaledOutputs, TrainingOnFromAFileStartsAtTheSameScore) {
   EXPECT_EQ(arrays_of(model->network()), arrays_of(loaded));
 }
 
+// The map that comes out is (I + J)^-1 of a J of the strength that went in, turned by training; at rate 0 it is the one
+// that went in.
+TEST(TrainedSkewNetwork, KeepsItsStrengthThroughTraining) {
+  const auto backend = make_cpu_backend(1);
+  SamplingNetwork start = test::some_network(ModelKind::reservoir_sampler, 3, 0, 20);
+  Matrix<float> A(3, 3);
+  A(0, 1) = 1.0f;
+  A(1, 2) = -0.5f;
+  const Matrix<double> J = skew_of(A, 2.0), M = circuit_to_score(J);
+  start.drift_map = Matrix<float>(3, 3);
+  for (std::int64_t i = 0; i < 9; ++i) start.drift_map.data()[i] = static_cast<float>(M.data()[i]);
+  GaussianSource data(3, 0.5f, 0.5f);
+  std::vector<DsmLoss> losses(30);
+  for (const float rate : {0.0f, 1e-2f}) {
+    const auto model = make_trainable(*backend, start, {});
+    model->run(data, {}, 16, seed, 0, std::vector<float>(30, rate), losses);
+    const SamplingNetwork trained = model->network();
+    const Matrix<double> turned = skew_of_map(trained.drift_map);
+    double square = 0.0, moved = 0.0;
+    for (std::int64_t i = 0; i < 9; ++i) {
+      square += turned.data()[i] * turned.data()[i];
+      moved += std::fabs(turned.data()[i] - J.data()[i]);
+    }
+    EXPECT_NEAR(std::sqrt(square), 2.0, 1e-5);
+    EXPECT_EQ(moved > 1e-5, rate > 0.0f) << moved;
+    trained.validate();
+  }
+}
+
 TEST(SamplerOnlyTraining, ConfinementPointsPullButDoNotCount) {
   const auto backend = make_cpu_backend(1);
   const SamplingNetwork start = initial_network(ModelKind::sampler_only_fr, Nonlinearity::relu, 2, 0, 2, 5);
@@ -389,8 +419,11 @@ TEST(Trainables, WhatCannotBeTrainedIsRefused) {
   broken.b(0, 1) = NAN;
   fails(broken, 1.0, "b holds nan");
   reservoir.drift_map = Matrix<float>(2, 2);
-  fails(reservoir, 1.0, "drift map");
+  fails(reservoir, 1.0, "drift_map has no inverse");
   const SamplingNetwork sc = test::some_network(ModelKind::sampler_only_sc, 2, 0, 2);
+  SamplingNetwork mapped = sc;
+  mapped.drift_map = Matrix<float>(2, 2);
+  fails(mapped, 1.0, "sampler_only_sc with a drift map");
   fails(sc, 4.0, "output_scaling = \"none\"");
 
   const auto model = make_trainable(*backend, sc, {});

@@ -12,7 +12,7 @@
 
 namespace tarn {
 
-/// Trained parameters of a reservoir-sampler network. The network's output weights are `W_out = output_scale * V`
+/// Trained parameters of a reservoir-sampler network, `f = -x + phi([x u] W_in^T + b) W_out^T`; its score is `f`, or see `A`. The network's output weights are `W_out = output_scale * V`
 /// (`output_scale` is 1, 1/sigma or 1/sigma^2 of the present level).
 struct DsmParameters {
   Nonlinearity phi = Nonlinearity::relu;
@@ -21,6 +21,8 @@ struct DsmParameters {
   Matrix<float> W_in;          ///< `[N, D+U]`
   Matrix<float> b;             ///< `[1, N]`
   Matrix<float> V;             ///< `[D, N]`
+  Matrix<float> A{};           ///< `[D, D]`, or empty: the score is `f (I + J)^-T` with `J = skew_of(A, skew_strength)`
+  double skew_strength = 0.0;  ///< `|J|_F`, > 0 where there is an `A`
 };
 
 /// One noise level: everything in the loss that does not change from step to step.
@@ -69,7 +71,8 @@ class DsmSession {
  public:
   virtual ~DsmSession() = default;
   /// Takes `learning_rates.size()` optimiser steps, numbered from `first_step`; step `i` uses `learning_rates[i]` and writes
-  /// `losses[i]`. Does not allocate after the first call of a shape.
+  /// `losses[i]`. Does not allocate after the first call of a shape (matrices
+  /// `[D, D]` of a trained J apart).
   virtual void run(BatchSource& source, const DsmLevel& level, std::int64_t batch_size, std::uint64_t seed,
                    std::int64_t first_step, std::span<const float> learning_rates, std::span<DsmLoss> losses) = 0;
   /// Present parameters, or their running mean (equal to the parameters where `ema` is 0).

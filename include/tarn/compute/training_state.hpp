@@ -21,7 +21,7 @@ struct TrainingState {
   /// Throws `Error` unless there is such an array of this shape.
   const Matrix<float>& at(const std::string& name, std::int64_t rows, std::int64_t cols) const;
 
-  /// Arrays of the shape of a network's parameters: `<what>.W_in`, `<what>.b`, `<what>.V`.
+  /// Arrays of the shape of a network's parameters: `<what>.W_in`, `<what>.b`, `<what>.V`, and `<what>.A` where there is one.
   void put(const std::string& what, const DsmParameters& parameters);
   /// Those arrays in the shape of `like`. Throws `Error` where they do not fit.
   DsmParameters get(const std::string& what, const DsmParameters& like) const;

@@ -73,6 +73,7 @@ struct ModelConfig {
   std::string kind = "reservoir_sampler";  ///< reservoir_sampler, sampler_only_sc, sampler_only_fr
   std::int64_t neurons = 0;                ///< N; recipe. Sampler-only networks have N = D
   std::string nonlinearity = "relu";
+  double irreversible = 0.0;  ///< |J|_F of a skew-symmetric J trained in with the weights; 0 = none
   bool operator==(const ModelConfig&) const = default;
 };
 
@@ -167,6 +168,7 @@ struct SamplingConfig {
   std::string schedule = "annealed";          ///< last_level, annealed
   std::string integrator = "euler_maruyama";  ///< euler_maruyama, leimkuhler_matthews
   std::string noise = "output";               ///< output, private
+  std::string drift = "circuit";              ///< circuit, score: what runs of a network with a trained J
   std::int64_t thin = 0;                      ///< every so many steps a draw is kept; 0 = the final state only
   std::int64_t burn_in = 0;                   ///< steps before the first kept draw
   double bound = 3.0;     ///< factor of sqrt(R^2 + D sigma^2) beyond which a chain is quarantined; 0 = no bound

@@ -39,13 +39,16 @@ struct TrainingOutcome {
 TrainingOutcome train_stage(const Config& config, const PreparedData& data, Backend& backend, const RunFolder& folder,
                             const Continuation& continuation = {});
 
+/// `sampling.drift` as the models know it.
+DriftForm drift_form(const SamplingConfig& config);
+
 /// Networks of several levels, arranged for a backend.
 class PreparedLevels {
  public:
   /// `J` `[D, D]` gives all of them the irreversible drift `s (I + J)^T`; may be empty. With `private_noise` `[1, N]` the drift is
-  /// `s (D_x + J)^T`, D_x what noise private to the neurons is to the outputs.
+  /// `s (D_x + J)^T`, D_x what noise private to the neurons is to the outputs. With neither it is that of `form`.
   PreparedLevels(Backend& backend, const std::vector<SamplingNetwork>& levels, MatrixView<const float> J = {},
-                 MatrixView<const float> private_noise = {});
+                 MatrixView<const float> private_noise = {}, DriftForm form = DriftForm::score);
   std::size_t size() const { return prepared_.size(); }
   const PreparedNetwork& operator[](std::size_t level) const { return *prepared_[level]; }
 
@@ -66,11 +69,12 @@ ChainRange range_within(const ChainRange& asked, std::int64_t n_chains);
 /// A sampling run that is ready to start, and what its views point to. May be moved.
 struct SamplingSetup {
   PreparedLevels levels;
-  Matrix<float> inputs;         ///< `[T * n_chains, U]`, or empty
-  Matrix<float> clamp;          ///< `[1 or n_chains, D]`, or empty
-  Matrix<float> initial_rows;   ///< starts that came from a file, or empty
-  Matrix<float> P;              ///< `[N, D]`, reservoir mode only
-  Matrix<float> private_noise;  ///< `[1, N]`, with sampling.noise = "private"
+  std::optional<PreparedLevels> scores;  ///< for the final denoising step, where the drift is not the score
+  Matrix<float> inputs;                  ///< `[T * n_chains, U]`, or empty
+  Matrix<float> clamp;                   ///< `[1 or n_chains, D]`, or empty
+  Matrix<float> initial_rows;            ///< starts that came from a file, or empty
+  Matrix<float> P;                       ///< `[N, D]`, reservoir mode only
+  Matrix<float> private_noise;           ///< `[1, N]`, with sampling.noise = "private"
   SamplingRun run;
 };
 

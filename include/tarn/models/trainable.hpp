@@ -36,8 +36,9 @@ class TrainableModel {
 
 /// Starts training at `initial`, whose output weights are `W_out = output_scale V`: 1 for fresh weights
 /// (`initial_network` gives `V`), the first level's `output_scale` for weights that go on from a file. Scaling and kind
-/// stay as in `initial`. Throws `Error` where `initial` does not pass `validate`, has a `drift_map` (it cannot be
-/// trained), or `output_scale` is not positive and finite.
+/// stay as in `initial`. Throws `Error` where `initial` does not pass `validate`, has a `drift_map` that cannot be
+/// trained on (it is not `(I + J)^-1` of a skew-symmetric J, or the network is sampler-only), or `output_scale` is not
+/// positive and finite. A `drift_map` is trained with the weights: J turns, its Frobenius norm stays.
 std::unique_ptr<TrainableModel> make_trainable(Backend& backend, const SamplingNetwork& initial,
                                                const OptimizerSettings& optimizer, double output_scale = 1.0);
 

@@ -12,6 +12,8 @@ namespace tarn {
 /// A stretch of a run with one network and one step size.
 struct Stage {
   const PreparedNetwork* network = nullptr;
+  const PreparedNetwork* score =
+      nullptr;         ///< for the final denoising step, where the drift is not the score; else null
   double sigma = 0.0;  ///< noise level of its weights, scaled filter space; used by the final denoising step
   double dt = 0.0;     ///< > 0, in units of tau
   std::int64_t n_steps = 0;

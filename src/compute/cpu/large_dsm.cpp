@@ -25,12 +25,6 @@ std::int64_t neurons_a_group(std::int64_t n) {
   return std::max(blocks((n + 63) / 64), std::min<std::int64_t>(252, blocks((n + 7) / 8)));
 }
 
-AdamArrays arrays_at(DsmState& state, const float* gradient, std::int64_t at) {
-  const auto from = [&](AlignedVector<float>& v) { return v.empty() ? nullptr : v.data() + at; };
-  return {gradient,           from(state.weights), from(state.first),
-          from(state.second), from(state.largest), from(state.average)};
-}
-
 }  // namespace
 
 DsmLayout::DsmLayout(const DsmParameters& p)
@@ -41,7 +35,8 @@ DsmLayout::DsmLayout(const DsmParameters& p)
       out_width(round_up(n_outputs, 16)),
       record(spread_stride(in_width + out_width)),
       group_neurons(neurons_a_group(n_neurons)),
-      n_groups((n_neurons + group_neurons - 1) / group_neurons) {
+      n_groups((n_neurons + group_neurons - 1) / group_neurons),
+      skew(p) {
   require(n_neurons > 0 && n_outputs > 0, "training: needs neurons and outputs, found N = {}, D = {}", n_neurons,
           n_outputs);
   require(p.W_in.cols() == n_columns && p.b.size() == n_neurons && p.V.rows() == n_outputs && p.V.cols() == n_neurons,
@@ -57,6 +52,7 @@ AlignedVector<float> DsmLayout::pack(const DsmParameters& p) const {
     r[n_columns] = p.b.data()[j];
     for (std::int64_t d = 0; d < n_outputs; ++d) r[in_width + d] = p.V(d, j);
   }
+  skew.pack(p, records.data() + skew_begin());
   return records;
 }
 
@@ -67,6 +63,7 @@ void DsmLayout::unpack(const AlignedVector<float>& records, DsmParameters& p) co
     p.b.data()[j] = r[n_columns];
     for (std::int64_t d = 0; d < n_outputs; ++d) p.V(d, j) = r[in_width + d];
   }
+  skew.unpack(records.data() + skew_begin(), p);
 }
 
 LargeDsm::LargeDsm(const DsmLayout& layout, Nonlinearity phi, int n_threads)
@@ -91,6 +88,12 @@ void LargeDsm::resize(std::int64_t rows, bool keeps_gradient) {
   make(deltas_, lanes * layout_.n_outputs);
   make(delta_rows_, rows * layout_.out_width);
   for (auto* v : {&target_scale_, &weight_, &counts_}) make(*v, lanes);
+  if (layout_.skew.on()) {
+    for (auto* v : {&outputs_, &scores_, &zeros_}) make(*v, lanes * layout_.n_outputs);
+    make(score_rows_, rows * layout_.out_width);
+    make(pulled_, layout_.n_outputs * layout_.out_width);
+    make(skew_gradient_, static_cast<std::int64_t>(layout_.skew.size()));
+  }
   make(activations_, layout_.n_groups * layout_.group_neurons * lanes);
   make(partials_, layout_.n_groups * group_stride());
   const auto chunks = static_cast<std::size_t>((layout_.n_outputs + components_a_chunk - 1) / components_a_chunk);
@@ -174,28 +177,32 @@ void LargeDsm::forward(const float* weights) {
   }
 }
 
-void LargeDsm::residuals() {
+ResidualCall LargeDsm::residual_call() {
+  ResidualCall q;
+  q.n_outputs = layout_.n_outputs;
+  q.n_rows = rows_;
+  q.n_groups = layout_.n_groups;
+  q.partials = partials_.data();
+  q.group_stride = group_stride();
+  q.points = points_.data();
+  q.points_stride = point_width_ * panel_lanes;
+  q.targets = targets_.data();
+  q.target_scale = target_scale_.data();
+  q.weight = weight_.data();
+  q.counts = counts_.data();
+  q.output_scale = output_scale_;
+  q.deltas = deltas_.data();
+  q.delta_rows = delta_rows_.data();
+  q.delta_stride = layout_.out_width;
+  return q;
+}
+
+void LargeDsm::residuals(ResidualCall q) {
   const auto n_chunks = static_cast<std::int64_t>(losses_.size());
 #pragma omp for schedule(static)
   for (std::int64_t i = 0; i < n_chunks; ++i) {
-    ResidualCall q;
     q.first = i * components_a_chunk;
     q.last = std::min(q.first + components_a_chunk, layout_.n_outputs);
-    q.n_outputs = layout_.n_outputs;
-    q.n_rows = rows_;
-    q.n_groups = layout_.n_groups;
-    q.partials = partials_.data();
-    q.group_stride = group_stride();
-    q.points = points_.data();
-    q.points_stride = point_width_ * panel_lanes;
-    q.targets = targets_.data();
-    q.target_scale = target_scale_.data();
-    q.weight = weight_.data();
-    q.counts = counts_.data();
-    q.output_scale = output_scale_;
-    q.deltas = deltas_.data();
-    q.delta_rows = delta_rows_.data();
-    q.delta_stride = layout_.out_width;
     kernels_.residuals(q);
     losses_[static_cast<std::size_t>(i)] = q.loss;
     excesses_[static_cast<std::size_t>(i)] = q.excess;
@@ -308,6 +315,7 @@ DsmLoss LargeDsm::loss() const {
 double LargeDsm::gradient_norm() const {
   double square = 0.0;
   for (const double s : squares_) square += s;
+  for (const float g : skew_gradient_) square += static_cast<double>(g) * g;
   return std::sqrt(square);
 }
 
@@ -322,7 +330,11 @@ void LargeDsm::train(DsmState& state, const NoisyBatches& batches, const DsmLeve
     for (std::size_t i = 0; i < adam.size(); ++i) {
       set_rows(batches.step(static_cast<std::int64_t>(i)));
       forward(state.weights.data());
-      residuals();
+      if (layout_.skew.on()) {
+        mapped_residuals(state.weights.data());
+      } else {
+        residuals(residual_call());
+      }
       double norm = 0.0;
       if (clips) {
         backward(state.weights.data());
@@ -330,8 +342,10 @@ void LargeDsm::train(DsmState& state, const NoisyBatches& batches, const DsmLeve
         AdamStep clipped = adam[i];
         if (norm > clip_norm) clipped.gradient_scale = static_cast<float>(clip_norm / norm);
         update(state, clipped);
+        update_skew(state, clipped);
       } else {
         backward(state, adam[i]);
+        update_skew(state, adam[i]);
       }
 #pragma omp master
       {
@@ -350,9 +364,14 @@ DsmLoss LargeDsm::differentiate(const AlignedVector<float>& weights, const Noisy
   {
     set_rows(batches.step(0));
     forward(weights.data());
-    residuals();
+    if (layout_.skew.on()) {
+      mapped_residuals(weights.data());
+    } else {
+      residuals(residual_call());
+    }
     backward(weights.data());
   }
+  std::copy(skew_gradient_.begin(), skew_gradient_.end(), gradient_.begin() + layout_.skew_begin());
   return loss();
 }
 

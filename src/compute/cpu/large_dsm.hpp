@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dsm_batch.hpp"
+#include "dsm_skew.hpp"
 #include "dsm_state.hpp"
 #include "large_dsm_kernels.hpp"
 #include "tarn/compute/dsm.hpp"
@@ -25,13 +26,22 @@ struct DsmLayout {
   std::int64_t out_width;                        ///< V row; padded with zeros
   std::int64_t record;                           ///< floats a neuron
   std::int64_t group_neurons, n_groups;          ///< pieces of work; each gives one partial sum of the outputs
-  std::size_t size() const { return static_cast<std::size_t>(n_neurons * record); }
+  DsmSkew skew;                                  ///< where J is trained
+  std::int64_t skew_begin() const { return n_neurons * record; }  ///< behind the neurons
+  std::size_t size() const { return static_cast<std::size_t>(skew_begin()) + skew.size(); }
   std::int64_t group_begin(std::int64_t g) const { return g * group_neurons; }
   std::int64_t group_end(std::int64_t g) const { return std::min((g + 1) * group_neurons, n_neurons); }
 
   AlignedVector<float> pack(const DsmParameters& parameters) const;
   void unpack(const AlignedVector<float>& records, DsmParameters& parameters) const;
 };
+
+/// The arrays of an optimiser step from value `at` on, with this gradient.
+inline AdamArrays arrays_at(DsmState& state, const float* gradient, std::int64_t at) {
+  const auto from = [&](AlignedVector<float>& v) { return v.empty() ? nullptr : v.data() + at; };
+  return {gradient,           from(state.weights), from(state.first),
+          from(state.second), from(state.largest), from(state.average)};
+}
 
 /// Loss and gradient of a step's rows, and the optimiser step. Owns the working memory.
 class LargeDsm {
@@ -54,10 +64,13 @@ class LargeDsm {
   // The phases of a step: called by every thread of a team, each ends in a barrier.
   void set_rows(const NoisyStep& rows);
   void forward(const float* weights);
-  void residuals();
+  ResidualCall residual_call();                          ///< where all components are at hand
+  void residuals(ResidualCall call);                     ///< chunk by chunk
+  void mapped_residuals(const float* weights);           ///< the same where the score is `f M^T`, and the gradient of A
   void backward(DsmState& state, const AdamStep& adam);  ///< takes the optimiser step
   void backward(const float* weights);                   ///< keeps the gradient
   void update(DsmState& state, const AdamStep& adam);    ///< takes the optimiser step from the kept gradient
+  void update_skew(DsmState& state, const AdamStep& adam);
 
   void block_gradient(const float* weights, std::int64_t group, std::int64_t first, std::int64_t count, float* gradient,
                       float* back, const DsmState* state);
@@ -70,7 +83,7 @@ class LargeDsm {
   }
   std::int64_t group_stride() const { return n_panels_ * layout_.n_outputs * panel_lanes; }
 
-  const DsmLayout layout_;
+  DsmLayout layout_;
   const Nonlinearity phi_;
   const int n_threads_;
   const GemmKernels& gemm_;
@@ -85,12 +98,15 @@ class LargeDsm {
   AlignedVector<float> targets_, deltas_;  ///< panels `[D]`
   AlignedVector<float> delta_rows_;        ///< `[rows, out_width]`
   AlignedVector<float> target_scale_, weight_, counts_;
-  AlignedVector<float> activations_;           ///< group after group, panels `[group_neurons]`
-  AlignedVector<float> partials_;              ///< group after group, panels `[D]`
-  std::vector<double> losses_, excesses_;      ///< one a chunk of components
-  std::vector<double> squares_;                ///< of the gradient, one a group
-  std::vector<AlignedVector<float>> scratch_;  ///< one a thread: gradient of a block, and its back-propagated part
-  AlignedVector<float> gradient_;              ///< records; where it is kept
+  AlignedVector<float> outputs_, scores_, zeros_;  ///< where J is trained: f and s, panels `[D]`; zeros of that size
+  AlignedVector<float> score_rows_, pulled_;       ///< s as rows `[rows, out_width]`; (g M)^T s `[D, out_width]`
+  AlignedVector<float> skew_gradient_;             ///< d loss / d A
+  AlignedVector<float> activations_;               ///< group after group, panels `[group_neurons]`
+  AlignedVector<float> partials_;                  ///< group after group, panels `[D]`
+  std::vector<double> losses_, excesses_;          ///< one a chunk of components
+  std::vector<double> squares_;                    ///< of the gradient, one a group
+  std::vector<AlignedVector<float>> scratch_;      ///< one a thread: gradient of a block, and its back-propagated part
+  AlignedVector<float> gradient_;                  ///< records; where it is kept
 };
 
 }  // namespace tarn::cpu

@@ -51,17 +51,53 @@ TARN_HD void forward_blocks(const SmallDsmStep& s, const E& e, const float* weig
   }
 }
 
+// Output `d` of row `r`: f = -x + output_scale phi V^T.
+template <class E>
+TARN_HD float output(const SmallDsmStep& s, const E& e, int r, int d) {
+  return fma(s.output_scale, sum(Pack::load(s.row_sums + (r * e.D() + d) * pack_lanes)), -s.points[r * e.K() + d]);
+}
+
+// With a map: the score f M^T of row `r`.
+template <class E>
+void mapped_score(const SmallDsmStep& s, const E& e, int r, float* score) {
+  float f[E::max_D];
+  for (int d = 0; d < e.D(); ++d) f[d] = output(s, e, r, d);
+  for (int i = 0; i < e.D(); ++i) {
+    score[i] = s.map[i * e.D()] * f[0];
+    for (int j = 1; j < e.D(); ++j) score[i] = fma(s.map[i * e.D() + j], f[j], score[i]);
+  }
+}
+
+// With a map: deltas g of the row become g M, and dJ takes its part, -(g M)^T s.
+template <class E>
+void pull_back(const SmallDsmStep& s, const E& e, int r, const float* score) {
+  float* delta = s.deltas + r * e.D();
+  float g[E::max_D];
+  for (int d = 0; d < e.D(); ++d) g[d] = delta[d];
+  for (int j = 0; j < e.D(); ++j) {
+    delta[j] = g[0] * s.map[j];
+    for (int i = 1; i < e.D(); ++i) delta[j] = fma(g[i], s.map[i * e.D() + j], delta[j]);
+  }
+  for (int i = 0; i < e.D(); ++i) {
+    for (int j = 0; j < e.D(); ++j) s.dJ[i * e.D() + j] -= static_cast<double>(delta[i]) / s.output_scale * score[j];
+  }
+}
+
 // Residuals, losses, and deltas = d loss / d (phi V^T), the mean over the batch included.
 template <class E>
 TARN_HD DsmLoss residuals(const SmallDsmStep& s, const E& e) {
   DsmLoss total;
   const float inverse = 1.0f / static_cast<float>(s.batch_rows);
+  float mapped[E::max_D];
+  if (s.map) {
+    for (int i = 0; i < e.D() * e.D(); ++i) s.dJ[i] = 0.0;
+  }
   for (int r = 0; r < s.rows; ++r) {
     const bool datum = r < s.batch_rows;
     double loss = 0.0, excess = 0.0;
+    if (s.map) mapped_score(s, e, r, mapped);
     for (int d = 0; d < e.D(); ++d) {
-      const float score =
-          fma(s.output_scale, sum(Pack::load(s.row_sums + (r * e.D() + d) * pack_lanes)), -s.points[r * e.K() + d]);
+      const float score = s.map ? mapped[d] : output(s, e, r, d);
       const float target = s.targets[r * e.D() + d];
       const float residual = fma(s.target_scale[r], score, target);
       const float weight = (datum ? s.loss_scale : s.target_scale[r]) * s.output_scale * inverse;
@@ -69,6 +105,7 @@ TARN_HD DsmLoss residuals(const SmallDsmStep& s, const E& e) {
       loss += 0.5 * residual * residual;
       excess += static_cast<double>(score) * (0.5 * score + target);
     }
+    if (s.map) pull_back(s, e, r, mapped);
     if (!datum) continue;
     total.loss += loss;
     total.excess += excess;
@@ -153,18 +190,16 @@ DsmLoss step(const SmallDsmStep& s) {
   });
 }
 
-std::int64_t n_values(const SmallDsmStep& s) { return s.n_blocks * (s.n_columns + 1 + s.n_outputs) * pack_lanes; }
-
-void update(const SmallDsmStep& s) {
-  for (std::int64_t i = 0; i < n_values(s); i += pack_lanes) {
+void update(const SmallDsmStep& s, std::int64_t first, std::int64_t last) {
+  for (std::int64_t i = first; i < last; i += pack_lanes) {
     adam_update(s.adam, Pack::load(s.gradient + i),
                 {s.parameters + i, s.first_moment + i, s.second_moment + i, s.largest_moment + i, s.average + i});
   }
 }
 
-double gradient_square(const SmallDsmStep& s) {
+double gradient_square(const SmallDsmStep& s, std::int64_t n) {
   double total = 0.0;
-  for (std::int64_t i = 0; i < n_values(s); ++i) total += static_cast<double>(s.gradient[i]) * s.gradient[i];
+  for (std::int64_t i = 0; i < n; ++i) total += static_cast<double>(s.gradient[i]) * s.gradient[i];
   return total;
 }
 

@@ -26,8 +26,10 @@ struct SmallDsmStep {
   float loss_scale = 1.0f;              ///< of data rows
   float* parameters = nullptr;
   float *first_moment = nullptr, *second_moment = nullptr, *largest_moment = nullptr, *average = nullptr;
-  float* gradient = nullptr;  ///< written where `update` is off, else unused
-  bool update = true;         ///< take the optimiser step in the same pass
+  float* gradient = nullptr;   ///< written where `update` is off, else unused
+  const float* map = nullptr;  ///< `[D, D]` `M` with `score = f M^T`, or null: the score is `f`
+  double* dJ = nullptr;        ///< `[D, D]`, with `map`: written, `d loss / d J` for `M = (I + J)^-1`
+  bool update = true;          ///< take the optimiser step in the same pass
   AdamStep adam;
   float* row_sums = nullptr;  ///< `[rows, D, 16]` workspace
   float* deltas = nullptr;    ///< `[rows, D]` workspace: d loss / d (phi V^T)
@@ -35,10 +37,10 @@ struct SmallDsmStep {
 
 struct SmallDsmKernels {
   DsmLoss (*step)(const SmallDsmStep&);
-  /// The optimiser step from stored gradients.
-  void (*update)(const SmallDsmStep&);
-  /// Sum of squares of the stored gradient.
-  double (*gradient_square)(const SmallDsmStep&);
+  /// The optimiser step from stored gradients, for values `first` to `last` of the arrays, multiples of 16.
+  void (*update)(const SmallDsmStep&, std::int64_t first, std::int64_t last);
+  /// Sum of squares of the first `n` values of the stored gradient.
+  double (*gradient_square)(const SmallDsmStep&, std::int64_t n);
 };
 
 const SmallDsmKernels& small_dsm_kernels(Isa isa);

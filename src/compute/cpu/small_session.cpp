@@ -4,26 +4,30 @@
 
 #include "denormals.hpp"
 #include "dsm_batch.hpp"
+#include "dsm_skew.hpp"
 #include "dsm_state.hpp"
 #include "small_network.hpp"
 
 namespace tarn::cpu {
 namespace {
 
-// Parameters (or anything of their shape) in blocks of sixteen neurons, and back.
+// Parameters (or anything of their shape) in blocks of sixteen neurons, then A where J is trained, and back.
 struct BlockLayout {
   std::int64_t D, K, N, n_blocks;
+  DsmSkew skew;
 
   explicit BlockLayout(const DsmParameters& p)
       : D(p.n_outputs),
         K(p.n_outputs + p.n_inputs),
         N(p.W_in.rows()),
-        n_blocks((N + neurons_a_block - 1) / neurons_a_block) {
+        n_blocks((N + neurons_a_block - 1) / neurons_a_block),
+        skew(p) {
     require(p.W_in.cols() == K && p.b.size() == N && p.V.rows() == D && p.V.cols() == N,
             "training: parameters do not fit: W_in [{}, {}], b [{}], V [{}, {}]", N, p.W_in.cols(), p.b.size(),
             p.V.rows(), p.V.cols());
   }
-  std::size_t size() const { return static_cast<std::size_t>(n_blocks * (K + 1 + D) * neurons_a_block); }
+  std::int64_t skew_begin() const { return n_blocks * (K + 1 + D) * neurons_a_block; }
+  std::size_t size() const { return static_cast<std::size_t>(skew_begin()) + skew.size(); }
 
   std::int64_t index(std::int64_t neuron, std::int64_t row) const {
     return (neuron / neurons_a_block * (K + 1 + D) + row) * neurons_a_block + neuron % neurons_a_block;
@@ -40,10 +44,12 @@ struct BlockLayout {
   AlignedVector<float> pack(const DsmParameters& p) const {
     AlignedVector<float> blocks(size(), 0.0f);
     each(p, [&](std::int64_t i, const float& value) { blocks[static_cast<std::size_t>(i)] = value; });
+    skew.pack(p, blocks.data() + skew_begin());
     return blocks;
   }
   void unpack(const AlignedVector<float>& blocks, DsmParameters& p) const {
     each(p, [&](std::int64_t i, float& value) { value = blocks[static_cast<std::size_t>(i)]; });
+    skew.unpack(blocks.data() + skew_begin(), p);
   }
 };
 
@@ -63,6 +69,18 @@ SmallDsmStep step_for(const DsmParameters& shape, const BlockLayout& layout, con
   return s;
 }
 
+// The score's map from the present A, which lies from `tail` on.
+void set_skew(SmallDsmStep& s, DsmSkew& skew, std::int64_t tail) {
+  skew.set(s.parameters + tail);
+  s.map = skew.map();
+  s.dJ = skew.dJ();
+}
+
+void update_skew(const SmallDsmKernels& kernels, SmallDsmStep& s, std::int64_t tail, std::int64_t end) {
+  s.adam = adam_of_skew(s.adam);
+  kernels.update(s, tail, end);
+}
+
 class SmallDsmSession final : public DsmSession {
  public:
   SmallDsmSession(const DsmParameters& initial, const OptimizerSettings& optimizer)
@@ -80,6 +98,8 @@ class SmallDsmSession final : public DsmSession {
     const FlushDenormals flush;
     const auto& kernels = small_dsm_kernels(current_isa());
     const bool clips = optimizer_.clip_norm > 0.0;
+    DsmSkew& skew = layout_.skew;
+    const std::int64_t tail = layout_.skew_begin(), end = static_cast<std::int64_t>(layout_.size());
     const std::int64_t total = static_cast<std::int64_t>(rates.size()), chunk = steps_a_chunk(batch_size, layout_.K);
     for (std::int64_t done = 0; done < total; done += chunk) {
       const std::int64_t n = std::min(chunk, total - done);
@@ -94,12 +114,18 @@ class SmallDsmSession final : public DsmSession {
         s.target_scale = rows.target_scale;
         s.adam = adam_step(optimizer_, rates[static_cast<std::size_t>(done + i)], ++state_.n_updates);
         DsmLoss& loss = losses[static_cast<std::size_t>(done + i)];
+        if (skew.on()) set_skew(s, skew, tail);
         loss = kernels.step(s);
-        if (!clips) continue;
-        loss.gradient_norm = std::sqrt(kernels.gradient_square(s));
+        if (skew.on()) skew.gradient(s.parameters + tail, s.gradient + tail);
+        if (!clips) {
+          update_skew(kernels, s, tail, end);
+          continue;
+        }
+        loss.gradient_norm = std::sqrt(kernels.gradient_square(s, end));
         if (loss.gradient_norm > optimizer_.clip_norm)
           s.adam.gradient_scale = static_cast<float>(optimizer_.clip_norm / loss.gradient_norm);
-        kernels.update(s);
+        kernels.update(s, 0, tail);
+        update_skew(kernels, s, tail, end);
       }
     }
   }
@@ -156,7 +182,7 @@ std::unique_ptr<DsmSession> make_small_session(const DsmParameters& initial, con
 
 DsmLoss small_dsm_gradient(const DsmParameters& p, const DsmLevel& level, const DsmBatch& batch,
                            DsmParameters& gradient) {
-  const BlockLayout layout(p);
+  BlockLayout layout(p);
   NoisyBatches rows;
   rows.fill(batch, level);
   SmallDsmStep s = step_for(p, layout, level, rows.rows(), rows.rows());
@@ -171,7 +197,10 @@ DsmLoss small_dsm_gradient(const DsmParameters& p, const DsmLevel& level, const 
   s.row_sums = sums.data();
   s.deltas = deltas.data();
   s.update = false;
+  const std::int64_t tail = layout.skew_begin();
+  if (layout.skew.on()) set_skew(s, layout.skew, tail);
   const DsmLoss loss = small_dsm_kernels(current_isa()).step(s);
+  if (layout.skew.on()) layout.skew.gradient(s.parameters + tail, s.gradient + tail);
   gradient = p;
   layout.unpack(out, gradient);
   return loss;
