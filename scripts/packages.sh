@@ -14,7 +14,7 @@ tarn_run_packages=("gnuplot-nox|gnuplot-qt|gnuplot-x11")  # figures; a run witho
 tarn_data_packages=(dataset-fashion-mnist)
 tarn_test_packages=(libgtest-dev libgmock-dev librandom123-dev ccache)
 # The thread sanitizer needs clang with its own OpenMP, which knows how to tell it about barriers.
-tarn_ci_packages=("clang|clang-14" "clang-format|clang-format-14" "libclang-rt-14-dev|libclang-rt-dev" "libomp-14-dev|libomp-dev" doxygen)
+tarn_ci_packages=("clang|clang-14" "clang-format|clang-format-14" "libclang-rt-14-dev|libclang-rt-dev" "libomp-14-dev|libomp-dev" doxygen libbenchmark-dev)
 
 # tarn_require_packages USE_SUDO PACKAGE...: prints what is missing and installs it: as root, or with USE_SUDO = 1
 # through sudo. Otherwise it prints the command for the user and returns 1.

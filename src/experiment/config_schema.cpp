@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
+#include <array>
 #include <cmath>
 
 #include "tarn/core/nonlinearity.hpp"
@@ -199,22 +199,27 @@ std::vector<KeySpec> make_schema() {
 
 constexpr std::size_t kLongestWord = 64;  // beyond it no key is near, and comparing with all of them takes long
 
-/// Levenshtein distance, with a swap of neighbours as one edit; upper and lower case are equal.
+/// Levenshtein distance of words of at most `kLongestWord` letters, with a swap of neighbours as one edit; upper and lower case
+/// are equal.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
-  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
-  for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
+  using Row = std::array<std::size_t, kLongestWord + 1>;
+  std::array<char, kLongestWord> x{}, y{};
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  std::transform(a.begin(), a.end(), x.begin(), lower);
+  std::transform(b.begin(), b.end(), y.begin(), lower);
+  Row rows[3];  // of the table, the present one and the two before it
+  for (std::size_t j = 0; j <= b.size(); ++j) rows[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
+    Row &row = rows[i % 3], &above = rows[(i + 2) % 3], &two_above = rows[(i + 1) % 3];
+    row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const bool same = lower(a[i - 1]) == lower(b[j - 1]);
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (same ? 0 : 1)});
-      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1])) {
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-      }
+      const bool same = x[i - 1] == y[j - 1];
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1)});
+      if (i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1])
+        row[j] = std::min(row[j], two_above[j - 2] + 1);
     }
   }
-  return d[a.size()][b.size()];
+  return rows[a.size() % 3][b.size()];
 }
 
 std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
