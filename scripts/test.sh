@@ -96,10 +96,10 @@ check_words() {
 # A test that no CMakeLists.txt names passes for ever.
 check_all_built() {
   local file
-  for file in $(sources 'src/*.cpp' 'tests/*.cpp' 'bench/*.cpp' 'kernels/*.cu'); do
-    git grep -qwF -e "$(basename "${file%.*}")" -- '*CMakeLists.txt' '*.cmake' || fail "$file is in no CMakeLists.txt"
+  for file in $(sources 'src/*.cpp' 'tests/*.cpp' 'bench/*.cpp' | grep -v '^tests/fuzz/'); do
+    grep -qF -e "$root/$file\"" "$build_dir/release/compile_commands.json" || fail "no CMakeLists.txt names $file"
   done
-  echo "every source is named in a CMakeLists.txt"
+  echo "every source is compiled"
 }
 
 check_headers() {
@@ -205,8 +205,6 @@ if ((ci)); then
   check_format
   step "marks of unfinished work"
   check_words
-  step "every source in the build"
-  check_all_built
   step "each public header alone"
   check_headers
   step "API docs"
@@ -217,6 +215,7 @@ step "release: build"
 configure_and_build release all -DTARN_BUILD_BENCH=$ci  # so that benches go on compiling
 
 if ((ci)); then
+  check_all_built
   step "from end to end"
   scratch="$(mktemp -d)"
   trap 'rm -rf "$scratch"' EXIT
