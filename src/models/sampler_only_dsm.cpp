@@ -166,7 +166,7 @@ DsmLoss SamplerOnlyGradients::operator()(const SamplingNetwork& network, const S
 DsmLoss sampler_only_gradient(const SamplingNetwork& network, const DsmLevel& level, const DsmBatch& batch,
                               SamplerOnlyGradient& gradient) {
   require(level.output_scale == 1.0, "output_scale is {}; sampler-only networks have 1", level.output_scale);
-  cpu::NoisyBatches batches;
+  NoisyBatches batches;
   batches.fill(batch, level);
   SamplerOnlyGradients gradients;
   return gradients(network, rows_of_step(batches, 0, batch.xi.cols, batch.x.rows, level.loss_scale), gradient);

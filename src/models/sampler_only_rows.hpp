@@ -3,15 +3,15 @@
 
 #include <cstdint>
 
-#include "cpu/dsm_batch.hpp"
+#include "dsm_batch.hpp"
 #include "tarn/models/sampler_only_dsm.hpp"
 
 namespace tarn {
 
 /// Rows of step `step` of those that `batches` holds; valid until it is filled again.
-inline ScoreMatchingRows rows_of_step(const cpu::NoisyBatches& batches, std::int64_t step, std::int64_t D,
+inline ScoreMatchingRows rows_of_step(const NoisyBatches& batches, std::int64_t step, std::int64_t D,
                                       std::int64_t n_data, double loss_scale) {
-  const cpu::NoisyStep rows = batches.step(step);
+  const NoisyStep rows = batches.step(step);
   return {.points = {rows.points, batches.rows(), D},
           .targets = {rows.targets, batches.rows(), D},
           .scale = rows.target_scale,

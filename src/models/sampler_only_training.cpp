@@ -119,7 +119,7 @@ void SamplerOnlyTraining::run(BatchSource& source, const DsmLevel& level, std::i
           learning_rates.size());
   const std::int64_t D = network_.n_outputs, n_steps = std::ssize(learning_rates);
   require(source.n_columns() == D, "training: batches have {} columns, the network takes {}", source.n_columns(), D);
-  const std::int64_t chunk = cpu::steps_a_chunk(batch_size, D);
+  const std::int64_t chunk = steps_a_chunk(batch_size, D);
   for (std::int64_t begin = 0; begin < n_steps; begin += chunk) {
     const std::int64_t n = std::min(chunk, n_steps - begin);
     batches_.fill(source, level, D, batch_size, seed, first_step + begin, n);

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "cpu/dsm_batch.hpp"
+#include "dsm_batch.hpp"
 #include "tarn/core/matrix.hpp"
 #include "tarn/models/sampler_only_dsm.hpp"
 #include "tarn/models/trainable.hpp"
@@ -43,7 +43,7 @@ class SamplerOnlyTraining final : public TrainableModel {
   SamplingNetwork network_, average_;
   SamplerOnlyGradient gradient_;
   SamplerOnlyGradients gradients_;
-  cpu::NoisyBatches batches_;
+  NoisyBatches batches_;
   std::vector<Slot> slots_;
   std::int64_t n_updates_ = 0;
 };

@@ -43,10 +43,6 @@ const CpuNetwork& own(const PreparedNetwork& network) {
   return *cpu;
 }
 
-bool trains_small(const DsmParameters& p) {
-  return p.n_outputs <= small_max_outputs && p.n_outputs + p.n_inputs <= small_max_columns;
-}
-
 void check(const NetworkView& n, const LangevinSteps& steps, const ChainBlock& block) {
   const std::int64_t B = block.x.rows;
   require(block.x.cols == n.n_outputs, "chains have {} outputs, the network {}", block.x.cols, n.n_outputs);
@@ -122,13 +118,13 @@ void CpuBackend::advance_reservoir(const PreparedNetwork& network, const Langevi
 
 DsmLoss CpuBackend::dsm_gradient(const DsmParameters& p, const DsmLevel& level, const DsmBatch& batch,
                                  DsmParameters& gradient) {
-  return trains_small(p) ? small_dsm_gradient(p, level, batch, gradient)
+  return is_small(p) ? small_dsm_gradient(p, level, batch, gradient)
                          : large_dsm_gradient(p, level, batch, gradient, n_threads_);
 }
 
 std::unique_ptr<DsmSession> CpuBackend::make_dsm_session(const DsmParameters& initial,
                                                          const OptimizerSettings& optimizer) {
-  if (trains_small(initial)) return make_small_session(initial, optimizer);
+  if (is_small(initial)) return make_small_session(initial, optimizer);
   return make_large_session(initial, optimizer, n_threads_);
 }
 

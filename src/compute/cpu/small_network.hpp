@@ -3,16 +3,11 @@
 
 #include <cstdint>
 
+#include "small_networks.hpp"
 #include "tarn/compute/backend.hpp"
 #include "tarn/core/matrix.hpp"
 
 namespace tarn::cpu {
-
-/// Largest D and D + U that the fused kernels take; beyond, matrix products win.
-inline constexpr std::int64_t small_max_outputs = 16;
-inline constexpr std::int64_t small_max_columns = 32;
-/// Partial sums of the fixed summation order: neuron j belongs to sum j mod 32.
-inline constexpr int partial_sums = 32;
 
 /// Neurons are sorted by j mod 32, then j; neuron records `W_in[j, :], b[j], W_out[:, j]` follow one another.
 struct SmallNetwork {
@@ -25,11 +20,6 @@ struct SmallNetwork {
   AlignedVector<float> c;                ///< `[D]` or empty
   AlignedVector<float> M;                ///< `[D, D]` or empty
 };
-
-/// Whether the fused kernels take this network.
-inline bool is_small(const NetworkView& n) {
-  return n.n_outputs <= small_max_outputs && n.n_outputs + n.n_inputs <= small_max_columns;
-}
 
 /// One call of the fused Langevin kernel: chains `begin` to `end` of the block.
 struct SmallLangevinCall {

@@ -5,7 +5,7 @@
 
 #include "tarn/core/noise.hpp"
 
-namespace tarn::cpu {
+namespace tarn {
 
 std::int64_t steps_a_chunk(std::int64_t batch_size, std::int64_t n_columns) {
   return std::clamp<std::int64_t>(65536 / std::max<std::int64_t>(batch_size * n_columns, 1), 1, 256);
@@ -106,4 +106,4 @@ void NoisyBatches::fill(const DsmBatch& batch, const DsmLevel& level) {
   std::fill_n(target_scale_.data(), B, 1.0f);
 }
 
-}  // namespace tarn::cpu
+}  // namespace tarn

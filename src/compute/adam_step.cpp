@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace tarn::cpu {
+namespace tarn {
 
 AdamStep adam_step(const OptimizerSettings& o, double lr, std::int64_t t) {
   const auto n = static_cast<double>(t);
@@ -24,4 +24,4 @@ AdamStep adam_step(const OptimizerSettings& o, double lr, std::int64_t t) {
   return s;
 }
 
-}  // namespace tarn::cpu
+}  // namespace tarn

@@ -6,7 +6,7 @@
 #include "tarn/compute/dsm.hpp"
 #include "tarn/core/matrix.hpp"
 
-namespace tarn::cpu {
+namespace tarn {
 
 /// One training step's rows: `batch_size` noisy data, then confinement points. A row's residual is `target_scale s(point) + target`;
 /// its loss is half the squared residual, times `loss_scale` for data rows.
@@ -42,4 +42,4 @@ class NoisyBatches {
 /// Steps that are worth making at a time: rows for about a quarter of a megabyte.
 std::int64_t steps_a_chunk(std::int64_t batch_size, std::int64_t n_columns);
 
-}  // namespace tarn::cpu
+}  // namespace tarn

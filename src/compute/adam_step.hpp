@@ -5,7 +5,7 @@
 
 #include "tarn/compute/dsm.hpp"
 
-namespace tarn::cpu {
+namespace tarn {
 
 /// Numbers of one optimiser step, worked out once in double on the host.
 struct AdamStep {
@@ -23,4 +23,4 @@ struct AdamStep {
 /// Step `t` (from 1) at learning rate `lr`: bias corrections (Kingma and Ba 2015, algorithm 1) in double.
 AdamStep adam_step(const OptimizerSettings& settings, double lr, std::int64_t t);
 
-}  // namespace tarn::cpu
+}  // namespace tarn

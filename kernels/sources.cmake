@@ -1,0 +1,9 @@
+# Device code, and the plain C++ beside it. tests/simt compiles all of it for the CPU, but for TARN_KERNEL_LIBRARY_SOURCES: Thrust
+# and CUB, which have a twin there.
+set(TARN_KERNEL_EMULATED_SOURCES)
+set(TARN_KERNEL_LIBRARY_SOURCES)
+set(TARN_KERNEL_HOST_SOURCES check.cpp)
+foreach(list TARN_KERNEL_EMULATED_SOURCES TARN_KERNEL_LIBRARY_SOURCES TARN_KERNEL_HOST_SOURCES)
+  list(TRANSFORM ${list} PREPEND "${CMAKE_CURRENT_LIST_DIR}/")
+endforeach()
+set(TARN_KERNEL_SOURCES ${TARN_KERNEL_EMULATED_SOURCES} ${TARN_KERNEL_LIBRARY_SOURCES})

@@ -1,0 +1,39 @@
+// Matrix products on the device, float32. cuBLASLt does them (blas_lt.cpp); where kernels run on the CPU a BLAS takes its place.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "handles.hpp"
+
+namespace tarn::cuda {
+
+/// `C = epilogue(op(A) op(B) + beta C + bias)`, row-major, on the device. Op is the identity or transposition; leading dimensions are
+/// distances between rows as stored. C overlaps neither A nor B.
+struct Product {
+  std::int64_t m = 0, n = 0, k = 0;  ///< C is `[m, n]`, the sum runs over `k`
+  const float* a = nullptr;          ///< `[m, k]`, or `[k, m]` where `transpose_a`
+  std::int64_t lda = 0;
+  bool transpose_a = false;
+  const float* b = nullptr;  ///< `[k, n]`, or `[n, k]` where `transpose_b`
+  std::int64_t ldb = 0;
+  bool transpose_b = false;
+  float* c = nullptr;
+  std::int64_t ldc = 0;
+  float beta = 0.0f;            ///< 0: C is only written
+  const float* bias = nullptr;  ///< `[n]`, or null
+  bool relu = false;            ///< `max(0, .)` of the result
+};
+
+class Blas {
+ public:
+  virtual ~Blas() = default;
+  /// Asynchronous. The same bits for the same call on the same device. May be recorded into a graph once a call of the
+  /// same shape was made before. Throws `Error`.
+  virtual void product(const Product& product, StreamHandle stream) = 0;
+};
+
+/// Throws `Error` where the library is not to be had.
+std::unique_ptr<Blas> make_blas();
+
+}  // namespace tarn::cuda

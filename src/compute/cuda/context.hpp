@@ -1,0 +1,36 @@
+// What all operations of the CUDA backend share: the device and its streams. One context a backend.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "blas.hpp"
+#include "streams.hpp"
+
+namespace tarn::cuda {
+
+/// What is known of a device.
+struct DeviceInfo {
+  int ordinal = 0;
+  std::string name;
+  int major = 0, minor = 0;  ///< compute capability
+  int n_multiprocessors = 0;
+  std::int64_t shared_bytes_a_block = 0;  ///< most that a block may ask for
+  std::int64_t l2_bytes = 0;
+  std::int64_t total_bytes = 0, free_bytes = 0;  ///< device memory; free when it was asked
+};
+
+/// `ordinal`'s facts. Throws `Error` where there is no such device.
+DeviceInfo device_info(int ordinal);
+
+struct Context {
+  /// Makes the device current for this thread. Throws `Error` where it is not to be had.
+  explicit Context(int ordinal);
+  DeviceInfo info;
+  CudaStream stream;  ///< where all computing goes
+  CudaStream copies;  ///< copies that run beside it
+  std::unique_ptr<Blas> blas;
+};
+
+}  // namespace tarn::cuda
