@@ -22,13 +22,19 @@ if(NOT TARN_CUDA STREQUAL "OFF")
   endif()
 endif()
 
+set(TARN_HAVE_CUDA ${TARN_HAVE_CUDA} CACHE INTERNAL "Whether the CUDA backend is built")
+
 if(TARN_HAVE_CUDA)
-  set(CMAKE_CUDA_STANDARD 20)
-  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   if(TARN_CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${TARN_CCACHE})
   endif()
+  set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
   enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")  # CMake 3.25 knows nvcc's dialects up to 17
+  endif()
+  set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   # 80: A100; 90a: H100 and H200; 100: B200; 120: GeForce RTX 50, with PTX for what comes after. Of these, what this nvcc knows.
   set(tarn_architectures 80-real 90a-real 100-real 120)
   execute_process(COMMAND "${CMAKE_CUDA_COMPILER}" --list-gpu-arch OUTPUT_VARIABLE tarn_known ERROR_QUIET)
@@ -42,9 +48,13 @@ if(TARN_HAVE_CUDA)
   set(TARN_CUDA_ARCHITECTURES "${tarn_default}" CACHE STRING
     "GPU architectures to compile for, as CMAKE_CUDA_ARCHITECTURES: 90a-real, 80;120, or native where a GPU is at hand")
   # Noise and small-D chains are the same bits as on the CPU: no contraction beyond the fma that is written, IEEE division and roots.
-  set(TARN_NVCC_OPTIONS --fmad=false --prec-div=true --prec-sqrt=true --ftz=false -lineinfo -Werror=all-warnings --expt-relaxed-constexpr
+  set(TARN_NVCC_OPTIONS --fmad=false --prec-div=true --prec-sqrt=true --ftz=false --compress-mode=size -Werror=all-warnings --expt-relaxed-constexpr
     "SHELL:-Xcompiler -ffp-contract=off,-fno-math-errno,-fno-trapping-math,-Wall,-Wextra,-Wno-psabi")
+  if(TARN_CUDA_LINEINFO)
+    list(APPEND TARN_NVCC_OPTIONS -lineinfo)
+  endif()
 endif()
+add_custom_target(tarn_gpu_checks COMMENT "Build what scripts/gpu_check.sh runs on a GPU")
 if(TARN_HAVE_CUDA)
   message(STATUS "tarn: CUDA ${CUDAToolkit_VERSION} for ${TARN_CUDA_ARCHITECTURES}")
 else()

@@ -1,7 +1,28 @@
 # Device code, and the plain C++ beside it. tests/simt compiles all of it for the CPU, but for TARN_KERNEL_LIBRARY_SOURCES: Thrust
 # and CUB, which have a twin there.
-set(TARN_KERNEL_EMULATED_SOURCES)
-set(TARN_KERNEL_LIBRARY_SOURCES)
+set(TARN_KERNEL_EMULATED_SOURCES
+  adam.cu
+  dsm_backward.cu
+  dsm_residual.cu
+  dsm_rows.cu
+  dsm_skew.cu
+  epoch_keys.cu
+  bias_phi.cu
+  langevin_update.cu
+  moments.cu
+  noise.cu
+  reservoir.cu
+  small_langevin_leaky_relu.cu
+  small_langevin_relu.cu
+  small_langevin_sigmoid.cu
+  small_langevin_softplus.cu
+  small_langevin_tanh.cu
+  draw.cu
+  probe.cu
+)
+set(TARN_KERNEL_LIBRARY_SOURCES
+  algorithms.cu
+)
 set(TARN_KERNEL_HOST_SOURCES check.cpp)
 foreach(list TARN_KERNEL_EMULATED_SOURCES TARN_KERNEL_LIBRARY_SOURCES TARN_KERNEL_HOST_SOURCES)
   list(TRANSFORM ${list} PREPEND "${CMAKE_CURRENT_LIST_DIR}/")

@@ -15,8 +15,8 @@
 /// An array of `n` (known to the compiler) in shared memory.
 #define TARN_SHARED(T, name, n) __shared__ T name[n]
 /// The block's dynamic shared memory, aligned to 16 bytes; its size is `LaunchConfig::shared_bytes`.
-#define TARN_DYNAMIC_SHARED(T, name)                                      \
-  extern __shared__ __align__(16) unsigned char tarn_dynamic_shared[];    \
+#define TARN_DYNAMIC_SHARED(T, name)                                   \
+  extern __shared__ __align__(16) unsigned char tarn_dynamic_shared[]; \
   T* const name = reinterpret_cast<T*>(tarn_dynamic_shared)
 
 namespace tarn::cuda {
@@ -30,7 +30,10 @@ struct LaunchConfig {
 /// Whether every launch is waited for, so that an error shows at the launch that made it: TARN_CUDA_SYNC=1. Not while a
 /// graph is recorded.
 inline bool waits_for_launches() {
-  static const bool waits = std::getenv("TARN_CUDA_SYNC") != nullptr;
+  static const bool waits = [] {
+    const char* const value = std::getenv("TARN_CUDA_SYNC");
+    return value != nullptr && value[0] == '1';
+  }();
   return waits;
 }
 

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "tarn/compute/dsm.hpp"
+
 namespace tarn {
 
 AdamStep adam_step(const OptimizerSettings& o, double lr, std::int64_t t) {

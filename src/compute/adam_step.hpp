@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-#include "tarn/compute/dsm.hpp"
-
 namespace tarn {
+
+struct OptimizerSettings;
 
 /// Numbers of one optimiser step, worked out once in double on the host.
 struct AdamStep {

@@ -38,32 +38,39 @@ std::vector<std::int64_t> epoch_order(std::uint64_t seed, Stream stream, std::in
   return order;
 }
 
-DatasetBatches::DatasetBatches(Matrix<float> rows, std::uint64_t seed) : rows_(std::move(rows)), seed_(seed) {
-  require(rows_.size() > 0, "batches need data, found {} rows of {} columns", rows_.rows(), rows_.cols());
+DatasetBatches::DatasetBatches(Matrix<float> rows, std::uint64_t seed)
+    : rows_(std::make_shared<const Matrix<float>>(std::move(rows))), seed_(seed) {
+  require(rows_->size() > 0, "batches need data, found {} rows of {} columns", rows_->rows(), rows_->cols());
 }
 
 std::int64_t DatasetBatches::steps_per_epoch(std::int64_t batch_size) const {
   require(batch_size > 0, "batch size must be positive, found {}", batch_size);
-  return rows_.rows() / batch_size;
+  return rows_->rows() / batch_size;
 }
 
 const std::vector<std::int64_t>& DatasetBatches::order(std::int64_t epoch) {
   if (epoch == ordered_epoch_) return order_;
-  order_ = epoch_order(seed_, Stream::batch_order, rows_.rows(), epoch);
+  order_ = epoch_order(seed_, Stream::batch_order, rows_->rows(), epoch);
   ordered_epoch_ = epoch;
   return order_;
 }
 
 void DatasetBatches::fill(std::int64_t first_step, std::int64_t n_steps, MatrixView<float> out) {
-  const auto batch = batch_rows(first_step, n_steps, out, rows_.cols());
-  const auto steps = steps_per_epoch(batch);
-  require(steps > 0, "a batch of {} rows is larger than the data set of {}", batch, rows_.rows());
+  const auto batch = batch_rows(first_step, n_steps, out, rows_->cols());
+  std::vector<std::int64_t> places(static_cast<std::size_t>(out.rows));
+  indices(first_step, n_steps, batch, places.data());
+  for (std::int64_t i = 0; i < out.rows; ++i) {
+    std::copy_n(rows_->row(places[static_cast<std::size_t>(i)]), rows_->cols(), out.row(i));
+  }
+}
+
+void DatasetBatches::indices(std::int64_t first_step, std::int64_t n_steps, std::int64_t batch_size,
+                             std::int64_t* out) {
+  const auto steps = steps_per_epoch(batch_size);
+  require(steps > 0, "a batch of {} rows is larger than the data set of {}", batch_size, rows_->rows());
   for (std::int64_t s = 0; s < n_steps; ++s) {
     const auto step = first_step + s;
-    const auto* places = order(step / steps).data() + (step % steps) * batch;
-    for (std::int64_t i = 0; i < batch; ++i) {
-      std::copy_n(rows_.row(places[i]), rows_.cols(), out.row(s * batch + i));
-    }
+    std::copy_n(order(step / steps).data() + (step % steps) * batch_size, batch_size, out + s * batch_size);
   }
 }
 

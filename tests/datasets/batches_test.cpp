@@ -62,6 +62,27 @@ TEST(DatasetBatches, OrderIsThatOfTheKeys) {
   EXPECT_GT(ties, 0);
 }
 
+// What a device does that keeps the table: rows by index, or by the rule alone.
+TEST(DatasetBatches, TableIndicesAndRuleGiveTheRows) {
+  const std::int64_t batch = 7, n_steps = 40, first = 13;
+  DatasetBatches source(numbered(50, 2), 9);
+  Matrix<float> rows(n_steps * batch, 2);
+  source.fill(first, n_steps, rows);
+  const auto table = source.table();
+  const auto rule = source.shuffled();
+  ASSERT_TRUE(table && rule);
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(n_steps * batch));
+  source.indices(first, n_steps, batch, indices.data());
+  for (std::int64_t i = 0; i < n_steps * batch; ++i) {
+    const std::int64_t step = first + i / batch, steps = source.steps_per_epoch(batch);
+    const auto order = epoch_order(rule->seed, rule->stream, table->rows(), step / steps);
+    const std::int64_t row = indices[static_cast<std::size_t>(i)];
+    EXPECT_EQ(row, order[static_cast<std::size_t>(step % steps * batch + i % batch)]);
+    for (std::int64_t j = 0; j < 2; ++j) EXPECT_EQ((*table)(row, j), rows(i, j));
+  }
+  EXPECT_THROW(source.indices(0, 1, 51, indices.data()), Error);
+}
+
 TEST(DatasetBatches, AnyChunkingGivesTheSameRows) {
   const std::int64_t batch = 7, n_steps = 40;
   DatasetBatches source(numbered(50, 2), 1);

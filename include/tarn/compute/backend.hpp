@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "tarn/compute/dsm.hpp"
 #include "tarn/compute/network_view.hpp"
@@ -48,11 +49,53 @@ struct ReservoirBlock {
   MatrixView<const float> private_noise{};
 };
 
+class PreparedNetwork;
+
+/// What is taken of the chains' state as a draw.
+struct DrawRequest {
+  const PreparedNetwork* score = nullptr;  ///< null: `x` itself; else `x + variance f(x)`, clamped outputs left alone
+  float variance = 0.0f;
+  bool rates = false;  ///< `r` too, in reservoir mode
+};
+
+/// The chains as they were when the draw was begun.
+struct ChainDraw {
+  MatrixView<const float> x;  ///< `[n_chains, D]`
+  MatrixView<const float> r;  ///< `[n_chains, N]`, where asked for
+};
+
+/// A block of chains that stays where the backend computes. What it is told may be done after a call returns; calls that hand something
+/// out wait for it.
+class Chains {
+ public:
+  virtual ~Chains() = default;
+  /// As `Backend::advance` or `advance_reservoir` on these chains. `network` must live until the next call that waits.
+  virtual void advance(const PreparedNetwork& network, const LangevinSteps& steps) = 0;
+  /// Inputs `[n_chains, U]` from here on.
+  virtual void set_inputs(MatrixView<const float> u) = 0;
+  /// Takes a draw of the present state, which may travel while the chains go on. One at a time.
+  virtual void begin_draw(const DrawRequest& request) = 0;
+  /// Waits for the draw that was begun; its memory is good until the next one begins.
+  virtual ChainDraw finish_draw() = 0;
+  /// Copies state and first bad steps to a block of the same shape; `x` and `r` where there is room, other parts are not looked at.
+  /// Waits.
+  virtual void store(const ReservoirBlock& block) = 0;
+  /// First bad steps `[n_chains]` as of some recent step, without waiting for the last ones.
+  virtual void look(std::span<std::int64_t> first_bad_step) = 0;
+};
+
 /// Weights laid out as a backend wants them; immutable, shared by many calls.
 class PreparedNetwork {
  public:
   virtual ~PreparedNetwork() = default;
   virtual const NetworkView& view() const = 0;
+};
+
+/// How many chains of a network the device's memory takes at a time.
+struct ChainMemory {
+  std::int64_t needed = 0;  ///< bytes for all chains at a time, weights included
+  std::int64_t free = 0;    ///< bytes; 0 where chains live in the host's memory
+  std::int64_t tile = 0;    ///< most chains at a time
 };
 
 class Backend {
@@ -86,15 +129,33 @@ class Backend {
   virtual std::unique_ptr<DsmSession> make_dsm_session(const DsmParameters& initial,
                                                        const OptimizerSettings& optimizer) = 0;
 
+  /// Takes a block of chains in; shapes as in `advance_reservoir`, or as in `advance` where `r` is empty. The block is copied, but for
+  /// `P` and `private_noise`, which must outlive the chains.
+  virtual std::unique_ptr<Chains> hold(const NetworkView& network, const ReservoirBlock& block);
+
   /// Chains in one tile of `advance` that use the machine well, for a network of this size.
   virtual std::int64_t preferred_tile(const NetworkView& network) const = 0;
+  /// Most steps worth one call of `advance` with so many chains: long enough to keep the machine busy, short enough for a lively
+  /// progress bar and for prompt answers to signals. A function of the sizes alone, so that a run that goes on cuts its steps as before.
+  virtual std::int64_t steps_a_call(const NetworkView& network, std::int64_t n_chains, bool reservoir) const;
+
+  /// What `n_chains` chains of this network need. Throws `Error` where the device's memory does not take a single one.
+  virtual ChainMemory chain_memory(const NetworkView& network, std::int64_t n_chains, bool reservoir) const;
+
+  /// Limits what a GPU profiler captures to some calls after the first ones. Throws `UsageError` where there is no GPU.
+  virtual void capture_profile();
 };
 
-/// The CPU backend. `n_threads` 0 = all cores; `isa` "" = the best this machine has, or "x86-64", "x86-64-v3", "x86-64-v4".
+/// The CPU backend. `n_threads` 0 = all cores; `isa` "" = the best this machine has, or "x86-64", "x86-64-v3", "x86-64-v4". `why` it
+/// is this one, if that needs saying, becomes part of the description.
 /// Throws `UsageError` for an unknown instruction set and `Error` for one this machine lacks.
-std::unique_ptr<Backend> make_cpu_backend(int n_threads = 0, const std::string& isa = "");
+std::unique_ptr<Backend> make_cpu_backend(int n_threads = 0, const std::string& isa = "", const std::string& why = "");
 
-/// "auto", "cpu", "cuda", "cuda:1". Throws `UsageError` for anything else, `Error` where the device is not to be had.
+/// "auto", "cpu", "cuda", "cuda:1". Auto is the first GPU, or the CPU where there is none; its description says why. `n_threads` is the CPU
+/// backend's. Throws `UsageError` for anything else, `Error` where the device is not to be had.
 std::unique_ptr<Backend> make_backend(const std::string& device, int n_threads = 0);
+
+/// A line for each GPU that this build can use (name, compute capability, memory, versions), or one that says why there is none.
+std::vector<std::string> describe_gpus();
 
 }  // namespace tarn

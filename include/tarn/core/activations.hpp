@@ -30,6 +30,17 @@ TARN_HD V activate_derivative(V u, V a) {
   if constexpr (phi == Nonlinearity::sigmoid) return mul(a, sub(V(1.0f), a));
 }
 
+/// phi'(u) from a = phi(u) alone.
+template <Nonlinearity phi, class V>
+TARN_HD V derivative_of_value(V a) {
+  if constexpr (phi == Nonlinearity::softplus) {  // sigmoid(u) = 1 - exp(-softplus(u))
+    const V capped = select(a > V(80.0f), V(80.0f), a);
+    return sub(V(0.0f), math::expm1_negative(sub(V(0.0f), capped)));
+  } else {
+    return activate_derivative<phi>(a, a);
+  }
+}
+
 /// Calls `f` with `std::integral_constant<Nonlinearity, phi>`: the bridge from a run-time name to templates.
 template <class F>
 decltype(auto) dispatch(Nonlinearity phi, F&& f) {

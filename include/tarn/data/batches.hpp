@@ -13,8 +13,7 @@
 
 namespace tarn {
 
-/// The numbers 0 to n - 1 in an order of their own for every epoch: sorted by 64-bit keys, ties by number. The key of
-/// datum i in epoch e is the two words of (seed, `stream`, chain i, step e), the first one above the second.
+/// The numbers 0 to n - 1 in an order of their own for every epoch: that of `EpochOrder`.
 std::vector<std::int64_t> epoch_order(std::uint64_t seed, Stream stream, std::int64_t n, std::int64_t epoch);
 
 /// Rows of a data set, each exactly once an epoch (less the remainder), in the `epoch_order` of `Stream::batch_order`.
@@ -23,17 +22,20 @@ class DatasetBatches final : public BatchSource {
  public:
   /// `rows` `[n, D+U]` in scaled filter space. Throws `Error` where it has no rows or columns.
   DatasetBatches(Matrix<float> rows, std::uint64_t seed);
-  std::int64_t n_columns() const override { return rows_.cols(); }
+  std::int64_t n_columns() const override { return rows_->cols(); }
   std::int64_t steps_per_epoch(std::int64_t batch_size) const override;
   /// Throws `Error` where a batch is larger than the data set.
   void fill(std::int64_t first_step, std::int64_t n_steps, MatrixView<float> out) override;
+  std::shared_ptr<const Matrix<float>> table() const override { return rows_; }
+  void indices(std::int64_t first_step, std::int64_t n_steps, std::int64_t batch_size, std::int64_t* out) override;
+  std::optional<EpochOrder> shuffled() const override { return EpochOrder{seed_, Stream::batch_order}; }
 
-  const Matrix<float>& rows() const { return rows_; }
+  const Matrix<float>& rows() const { return *rows_; }
   /// Row numbers of an epoch in the order in which they are used `[n]`.
   const std::vector<std::int64_t>& order(std::int64_t epoch);
 
  private:
-  Matrix<float> rows_;
+  std::shared_ptr<const Matrix<float>> rows_;
   std::uint64_t seed_;
   std::int64_t ordered_epoch_ = -1;
   std::vector<std::int64_t> order_;

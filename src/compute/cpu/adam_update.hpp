@@ -1,7 +1,7 @@
-// One optimiser step for sixteen parameters: Adam and AdamW, with AMSGrad and a running mean of the weights.
+// One optimiser step for sixteen parameters in memory.
 #pragma once
 
-#include "adam_step.hpp"
+#include "adam_math.hpp"
 #include "tarn/core/pack.hpp"
 
 namespace tarn::cpu {
@@ -14,24 +14,15 @@ struct AdamSlots {
 };
 
 TARN_HD void adam_update(const AdamStep& s, Pack gradient, const AdamSlots& at) {
-  Pack w = Pack::load(at.weight), m = Pack::load(at.first), v = Pack::load(at.second);
-  gradient = fma(Pack(s.l2), w, gradient * Pack(s.gradient_scale));
-  m = fma(Pack(s.beta1), m, Pack(s.one_minus_beta1) * gradient);
-  v = fma(Pack(s.beta2), v, Pack(s.one_minus_beta2) * (gradient * gradient));
-  m.store(at.first);
-  v.store(at.second);
-  if (s.amsgrad) {
-    const Pack largest = Pack::load(at.largest);
-    v = select(v > largest, v, largest);
-    v.store(at.largest);
-  }
-  const Pack denominator = fma(sqrt(v), Pack(s.inverse_correction), Pack(s.epsilon));
-  w = fma(Pack(-s.step_size), m / denominator, w * Pack(s.shrink));
-  w.store(at.weight);
-  if (s.ema > 0.0f) {
-    const Pack average = Pack::load(at.average);
-    fma(Pack(s.ema), average - w, w).store(at.average);
-  }
+  AdamValues<Pack> p{Pack::load(at.weight), Pack::load(at.first), Pack::load(at.second),
+                     s.amsgrad ? Pack::load(at.largest) : Pack(0.0f),
+                     s.ema > 0.0f ? Pack::load(at.average) : Pack(0.0f)};
+  adam_update_values(s, gradient, p);
+  p.weight.store(at.weight);
+  p.first.store(at.first);
+  p.second.store(at.second);
+  if (s.amsgrad) p.largest.store(at.largest);
+  if (s.ema > 0.0f) p.average.store(at.average);
 }
 
 }  // namespace TARN_ISA

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "checks.hpp"
 #include "large_dsm.hpp"
 #include "large_langevin.hpp"
 #include "large_session.hpp"
@@ -43,39 +44,27 @@ const CpuNetwork& own(const PreparedNetwork& network) {
   return *cpu;
 }
 
-void check(const NetworkView& n, const LangevinSteps& steps, const ChainBlock& block) {
-  const std::int64_t B = block.x.rows;
-  require(block.x.cols == n.n_outputs, "chains have {} outputs, the network {}", block.x.cols, n.n_outputs);
-  require(n.n_inputs == 0 || (block.u.rows == B && block.u.cols == n.n_inputs),
-          "inputs must be [{}, {}], found [{}, {}]", B, n.n_inputs, block.u.rows, block.u.cols);
-  require(!block.clamp.data || (block.clamp.rows == B && block.clamp.cols == n.n_outputs),
-          "clamp must be [{}, {}], found [{}, {}]", B, n.n_outputs, block.clamp.rows, block.clamp.cols);
-  require(block.first_bad_step != nullptr, "a block of chains needs first_bad_step");
-  require(steps.dt > 0.0f && steps.n_steps >= 0, "dt must be above 0 and steps not negative, found {} and {}", steps.dt,
-          steps.n_steps);
-  require(steps.bound > 0.0f, "the bound must be above 0, found {}", steps.bound);
-}
-
 }  // namespace
 
-CpuBackend::CpuBackend(int n_threads) : n_threads_(n_threads > 0 ? n_threads : omp_get_num_procs()) {
+CpuBackend::CpuBackend(int n_threads, std::string why)
+    : n_threads_(n_threads > 0 ? n_threads : omp_get_num_procs()), why_(std::move(why)) {
   omp_set_num_threads(n_threads_);
 }
 
 std::string CpuBackend::description() const {
-  return fmt::format("{}, {} thread{}", name_of(current_isa()), n_threads_, n_threads_ == 1 ? "" : "s");
+  return fmt::format("{}, {} thread{}{}{}", name_of(current_isa()), n_threads_, n_threads_ == 1 ? "" : "s",
+                     why_.empty() ? "" : "; ", why_);
 }
 
 std::unique_ptr<PreparedNetwork> CpuBackend::prepare(const NetworkView& n) {
-  require(n.n_outputs > 0 && n.n_inputs >= 0 && n.n_neurons > 0,
-          "network: needs D > 0, U >= 0, N > 0, found D = {}, U = {}, N = {}", n.n_outputs, n.n_inputs, n.n_neurons);
-  require(n.W_in && n.b && n.W_out, "network: W_in, b and W_out are required");
+  check_network(n);
   return std::make_unique<CpuNetwork>(n);
 }
 
 void CpuBackend::advance(const PreparedNetwork& network, const LangevinSteps& steps, const ChainBlock& block) {
   const CpuNetwork& net = own(network);
-  check(net.view(), steps, block);
+  check_chains(net.view(), block);
+  check_steps(steps);
   if (!net.small()) return advance_large(net.large(), steps, block, n_threads_);
   const auto& kernels = small_kernels(current_isa());
   const SmallLangevinCall call{net.small(), steps, block};
@@ -86,10 +75,7 @@ void CpuBackend::advance(const PreparedNetwork& network, const LangevinSteps& st
 
 void CpuBackend::drift(const PreparedNetwork& network, MatrixView<const float> points, MatrixView<float> out) {
   const CpuNetwork& net = own(network);
-  const NetworkView& n = net.view();
-  require(points.cols == n.n_outputs + n.n_inputs && out.rows == points.rows && out.cols == n.n_outputs,
-          "drift: points [{}, {}] and result [{}, {}] do not fit D = {}, U = {}", points.rows, points.cols, out.rows,
-          out.cols, n.n_outputs, n.n_inputs);
+  check_points(net.view(), points, out);
   if (!net.small()) return drift_large(net.large(), points, out, n_threads_);
   const auto& kernels = small_kernels(current_isa());
   const SmallDriftCall call{net.small(), points, out};
@@ -102,24 +88,15 @@ void CpuBackend::drift(const PreparedNetwork& network, MatrixView<const float> p
 void CpuBackend::advance_reservoir(const PreparedNetwork& network, const LangevinSteps& steps,
                                    const ReservoirBlock& block) {
   const CpuNetwork& net = own(network);
-  const NetworkView& n = net.view();
-  check(n, steps, block.chains);
-  require(!n.c, "reservoir mode: sampler-only networks have no reservoir");
-  require(block.r.rows == block.chains.x.rows && block.r.cols == n.n_neurons,
-          "reservoir mode: r must be [{}, {}], found [{}, {}]", block.chains.x.rows, n.n_neurons, block.r.rows,
-          block.r.cols);
-  require(block.P.rows == n.n_neurons && block.P.cols == n.n_outputs,
-          "reservoir mode: P must be [{}, {}], found [{}, {}]", n.n_neurons, n.n_outputs, block.P.rows, block.P.cols);
-  require(!block.private_noise.data || (block.private_noise.rows == 1 && block.private_noise.cols == n.n_neurons),
-          "reservoir mode: private noise must be [1, {}], found [{}, {}]", n.n_neurons, block.private_noise.rows,
-          block.private_noise.cols);
+  check_reservoir(net.view(), block);
+  check_steps(steps);
   advance_reservoir_large(net.large(), steps, block, n_threads_);
 }
 
 DsmLoss CpuBackend::dsm_gradient(const DsmParameters& p, const DsmLevel& level, const DsmBatch& batch,
                                  DsmParameters& gradient) {
   return is_small(p) ? small_dsm_gradient(p, level, batch, gradient)
-                         : large_dsm_gradient(p, level, batch, gradient, n_threads_);
+                     : large_dsm_gradient(p, level, batch, gradient, n_threads_);
 }
 
 std::unique_ptr<DsmSession> CpuBackend::make_dsm_session(const DsmParameters& initial,
@@ -144,9 +121,9 @@ const SmallKernels& small_kernels(Isa isa) {
 
 }  // namespace cpu
 
-std::unique_ptr<Backend> make_cpu_backend(int n_threads, const std::string& isa) {
+std::unique_ptr<Backend> make_cpu_backend(int n_threads, const std::string& isa, const std::string& why) {
   if (!isa.empty()) use_isa(isa);
-  return std::make_unique<cpu::CpuBackend>(n_threads);
+  return std::make_unique<cpu::CpuBackend>(n_threads, why);
 }
 
 }  // namespace tarn

@@ -12,7 +12,7 @@ namespace tarn::cpu {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int n_threads);
+  explicit CpuBackend(int n_threads, std::string why = "");
 
   std::string name() const override { return "cpu"; }
   std::string description() const override;
@@ -30,6 +30,7 @@ class CpuBackend final : public Backend {
 
  private:
   int n_threads_;
+  std::string why_;
 };
 
 }  // namespace tarn::cpu

@@ -98,17 +98,6 @@ constexpr std::array<BlockProduct, max_rows> block_products(std::integer_sequenc
 template <int packs, bool unit_k>
 constexpr auto products = block_products<packs, unit_k>(std::make_integer_sequence<int, max_rows>{});
 
-// phi'(u) from phi(u) alone.
-template <Nonlinearity phi>
-TARN_HD Pack derivative_at(const Pack& a) {
-  if constexpr (phi == Nonlinearity::softplus) {  // sigmoid(u) = 1 - exp(-softplus(u))
-    const Pack capped = select(a > Pack(80.0f), Pack(80.0f), a);
-    return Pack(0.0f) - math::expm1_negative(Pack(0.0f) - capped);
-  } else {
-    return activate_derivative<phi>(a, a);
-  }
-}
-
 // Run over a block as soon as it is stored.
 using Finish = void (*)(float* out, std::int64_t out_row, const float* activations, int rows, int lanes);
 
@@ -126,7 +115,7 @@ void finish_derivative(float* out, std::int64_t out_row, const float* activation
   for (int i = 0; i < rows; ++i) {
     for (int c = 0; c < lanes; c += pack_lanes) {
       const std::int64_t at = i * out_row + c;
-      (Pack::load(out + at) * derivative_at<phi>(Pack::load(activations + at))).store(out + at);
+      (Pack::load(out + at) * derivative_of_value<phi>(Pack::load(activations + at))).store(out + at);
     }
   }
 }

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "blas.hpp"
+#include "capture_window.hpp"
+#include "check.hpp"
 #include "streams.hpp"
 
 namespace tarn::cuda {
@@ -21,16 +23,21 @@ struct DeviceInfo {
   std::int64_t total_bytes = 0, free_bytes = 0;  ///< device memory; free when it was asked
 };
 
-/// `ordinal`'s facts. Throws `Error` where there is no such device.
+/// Facts of device `ordinal`. Throws `Error` where there is no such device.
 DeviceInfo device_info(int ordinal);
+/// The same, and makes the device current for this thread. Throws `Error` also where this build has no code for it.
+DeviceInfo use_device(int ordinal);
 
 struct Context {
   /// Makes the device current for this thread. Throws `Error` where it is not to be had.
   explicit Context(int ordinal);
+  /// Makes it current for the calling thread: another thread, or one that used another backend in between, would allocate elsewhere.
+  void make_current() const { TARN_CUDA_CHECK(cudaSetDevice(info.ordinal)); }
   DeviceInfo info;
   CudaStream stream;  ///< where all computing goes
   CudaStream copies;  ///< copies that run beside it
   std::unique_ptr<Blas> blas;
+  CaptureWindow capture;
 };
 
 }  // namespace tarn::cuda

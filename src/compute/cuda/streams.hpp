@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <exception>
 #include <utility>
 
 #include "check.hpp"
@@ -28,6 +29,21 @@ class CudaStream {
 
  private:
   StreamHandle stream_ = nullptr;
+};
+
+/// Where an exception leaves its scope, waits until the stream is done: what is in it may still read or write the caller's memory.
+class SettleOnThrow {
+ public:
+  explicit SettleOnThrow(StreamHandle stream) : stream_(stream) {}
+  SettleOnThrow(const SettleOnThrow&) = delete;
+  SettleOnThrow& operator=(const SettleOnThrow&) = delete;
+  ~SettleOnThrow() {
+    if (std::uncaught_exceptions() > n_before_) TARN_CUDA_NOTE(cudaStreamSynchronize(stream_));
+  }
+
+ private:
+  StreamHandle stream_;
+  int n_before_ = std::uncaught_exceptions();
 };
 
 /// A mark in a stream. Takes times only where `timed`.

@@ -1,0 +1,29 @@
+// The optimiser's step over all parameters at once, and the norm of a gradient.
+#pragma once
+
+#include <cstdint>
+
+#include "dsm_record.hpp"
+#include "handles.hpp"
+
+namespace tarn::cuda {
+
+/// Device arrays `[n]`, n a multiple of 4, aligned to 16 bytes. `largest` and `average` may be null where the optimiser does not use them.
+struct AdamArrays {
+  const float* gradient = nullptr;
+  float *weights = nullptr, *first = nullptr, *second = nullptr, *largest = nullptr, *average = nullptr;
+  std::int64_t n = 0;
+  std::int64_t n_decayed = 0;  ///< weight decay for those before it only; a multiple of 4
+};
+
+/// One step with the clock's numbers; `gradient_scale` (device), where given, in place of theirs. Asynchronous.
+void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream);
+
+/// Doubles of scratch that `launch_gradient_norm` needs.
+inline constexpr std::int64_t norm_partials = 512;
+/// `*norm` = the Euclidean norm of `gradient` `[n]`; `*gradient_scale` = clip_norm / norm where the norm is larger, else 1. `partials`:
+/// `[norm_partials]`. All in device memory. Asynchronous.
+void launch_gradient_norm(const float* gradient, std::int64_t n, double clip_norm, double* partials, double* norm,
+                          float* gradient_scale, StreamHandle stream);
+
+}  // namespace tarn::cuda

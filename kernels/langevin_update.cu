@@ -1,0 +1,146 @@
+// x = x + dt f + scale (xi [+ xi_next]),  f = sums - x + c or given;  then x = clamp where that is finite;  then |x|^2 <= limit.
+//
+// State [n, stride] row-major, [x u 0..] in a row, x overwritten; drift [n, stride]; clamp [n, D]. A warp has a chain, a lane four
+// neighbouring components (a Philox block) and every 128th after them. The noise never is in memory. The sum of squares: by lane in
+// ascending order, then the xor tree of the lanes: deterministic, and the same for any number of chains. 128 threads a block, no shared
+// memory. 12 bytes moved an element (+ 4 with a clamp).
+#include <algorithm>
+
+#include "langevin_noise.cuh"
+#include "langevin_update.hpp"
+#include "platform.cuh"
+
+namespace tarn::cuda {
+namespace {
+
+constexpr int block_threads = 128;
+constexpr int block_chains = block_threads / 32;
+
+__global__ void begin_call_kernel(LangevinCall call, LangevinCall* to) { *to = call; }
+
+__global__ void skip_steps_kernel(LangevinCall* call, std::uint64_t n) { call->step += n; }
+
+__global__ void pack_state_kernel(const float* __restrict__ x, std::int64_t D, const float* __restrict__ u,
+                                  std::int64_t U, float* __restrict__ state, std::int64_t stride, std::int64_t n) {
+  const std::int64_t d = static_cast<std::int64_t>(blockIdx.x) * block_threads + threadIdx.x;
+  if (d >= stride) return;
+  for (std::int64_t i = blockIdx.y; i < n; i += gridDim.y) {
+    state[i * stride + d] = d < D ? x[i * D + d] : (d < D + U ? u[i * U + d - D] : 0.0f);
+  }
+}
+
+__global__ void unpack_state_kernel(const float* __restrict__ state, std::int64_t stride, float* __restrict__ x,
+                                    std::int64_t D, std::int64_t n) {
+  const std::int64_t d = static_cast<std::int64_t>(blockIdx.x) * block_threads + threadIdx.x;
+  if (d >= D) return;
+  for (std::int64_t i = blockIdx.y; i < n; i += gridDim.y) x[i * D + d] = state[i * stride + d];
+}
+
+// No __restrict__ on sums and out: they may be the same.
+__global__ void leak_kernel(const float* sums, std::int64_t sums_stride, const float* __restrict__ state,
+                            std::int64_t state_stride, const float* __restrict__ c, float* out, std::int64_t out_stride,
+                            std::int64_t n, std::int64_t D) {
+  const std::int64_t d = static_cast<std::int64_t>(blockIdx.x) * block_threads + threadIdx.x;
+  if (d >= D) return;
+  for (std::int64_t i = blockIdx.y; i < n; i += gridDim.y) {
+    float f = sub(sums[i * sums_stride + d], state[i * state_stride + d]);
+    if (c) f = add(f, c[d]);
+    out[i * out_stride + d] = f;
+  }
+}
+
+__device__ __forceinline__ void load4(const float* from, float (&to)[4]) {
+  const float4 v = *reinterpret_cast<const float4*>(from);
+  to[0] = v.x;
+  to[1] = v.y;
+  to[2] = v.z;
+  to[3] = v.w;
+}
+
+__global__ void __launch_bounds__(block_threads)
+    langevin_update_kernel(LangevinUpdate q, const LangevinCall* __restrict__ shared_call, std::uint64_t step_offset) {
+  const int lane = threadIdx.x % 32;
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * block_chains + threadIdx.x / 32;
+  if (i >= q.n) return;  // whole warps; there is no barrier below
+  const LangevinCall call = *shared_call;
+  const std::uint64_t step = call.step + step_offset, chain = call.first_chain + static_cast<std::uint64_t>(i);
+  const std::int64_t D = q.n_outputs, stride = step_stride(D), groups = (D + 3) / 4;
+  float* const row = q.state + i * q.state_stride;
+  const float* const drift = q.drift + i * q.drift_stride;
+
+  float square = 0.0f;
+  for (std::int64_t g = lane; g < groups; g += 32) {
+    float x[4], f[4], xi[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    load4(row + 4 * g, x);
+    load4(drift + 4 * g, f);
+    if (call.scale != 0.0f) step_noise(call, chain, step, stride, g, xi);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const std::int64_t d = 4 * g + k;
+      if (d >= D) break;  // inputs, or padding: written back as they are
+      if (q.leaks) {
+        f[k] = sub(f[k], x[k]);
+        if (q.c) f[k] = add(f[k], q.c[d]);
+      }
+      x[k] = fma(call.dt, f[k], x[k]);
+      if (call.scale != 0.0f) x[k] = fma(call.scale, xi[k], x[k]);
+      if (call.clamp) {
+        const float held = call.clamp[i * D + d];
+        x[k] = select(held == held, held, x[k]);
+      }
+      square = fma(x[k], x[k], square);
+    }
+    *reinterpret_cast<float4*>(row + 4 * g) = make_float4(x[0], x[1], x[2], x[3]);
+  }
+  if (warp_sum(square) <= call.limit) return;
+  for (std::int64_t g = lane; g < groups; g += 32) {  // a lane over its own components again
+    for (std::int64_t d = 4 * g; d < 4 * g + 4 && d < D; ++d) row[d] = __builtin_nanf("");
+  }
+  if (lane == 0 && call.first_bad_step[i] < 0) call.first_bad_step[i] = static_cast<std::int64_t>(step);
+}
+
+// Threads along the columns, blocks down the rows: enough of them to fill any card, the loop does the rest.
+LaunchConfig by_rows(std::int64_t cols, std::int64_t rows, StreamHandle stream) {
+  const std::int64_t across = (cols + block_threads - 1) / block_threads;
+  const std::int64_t down = std::clamp<std::int64_t>(32768 / across, 1, std::min<std::int64_t>(rows, 65535));
+  return {dim3(static_cast<unsigned>(across), static_cast<unsigned>(down)), dim3(block_threads), 0, stream};
+}
+
+}  // namespace
+
+void launch_begin_call(const LangevinCall& call, LangevinCall* to, StreamHandle stream) {
+  launch(begin_call_kernel, {dim3(1), dim3(1), 0, stream}, call, to);
+}
+
+void launch_skip_steps(LangevinCall* call, std::uint64_t n, StreamHandle stream) {
+  launch(skip_steps_kernel, {dim3(1), dim3(1), 0, stream}, call, n);
+}
+
+void launch_pack_state(const float* x, std::int64_t D, const float* u, std::int64_t U, float* state,
+                       std::int64_t state_stride, std::int64_t n, StreamHandle stream) {
+  if (n == 0) return;
+  launch(pack_state_kernel, by_rows(state_stride, n, stream), x, D, u, U, state, state_stride, n);
+}
+
+void launch_unpack_state(const float* state, std::int64_t state_stride, float* x, std::int64_t D, std::int64_t n,
+                         StreamHandle stream) {
+  if (n == 0) return;
+  launch(unpack_state_kernel, by_rows(D, n, stream), state, state_stride, x, D, n);
+}
+
+void launch_leak(const float* sums, std::int64_t sums_stride, const float* state, std::int64_t state_stride,
+                 const float* c, float* out, std::int64_t out_stride, std::int64_t n, std::int64_t D,
+                 StreamHandle stream) {
+  if (n == 0) return;
+  launch(leak_kernel, by_rows(D, n, stream), sums, sums_stride, state, state_stride, c, out, out_stride, n, D);
+}
+
+void launch_langevin_update(const LangevinUpdate& update, const LangevinCall* call, std::uint64_t step_offset,
+                            StreamHandle stream) {
+  if (update.n == 0) return;
+  const std::int64_t blocks = (update.n + block_chains - 1) / block_chains;
+  launch(langevin_update_kernel, {dim3(static_cast<unsigned>(blocks)), dim3(block_threads), 0, stream}, update, call,
+         step_offset);
+}
+
+}  // namespace tarn::cuda
