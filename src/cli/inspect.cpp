@@ -146,7 +146,8 @@ void add_devices(CLI::App& app, Action& action) {
       fmt::print("cpu     {} cores, {}; instruction sets:", std::thread::hardware_concurrency(),
                  backend->description());
       for (const Isa isa : available_isas()) fmt::print(" {}", name_of(isa));
-      fmt::print("\ncuda    this build has no CUDA backend\n");
+      fmt::print("\n");
+      for (const std::string& line : describe_gpus()) fmt::print("{}\n", line);
       return 0;
     };
   });

@@ -16,7 +16,7 @@ void add_run(CLI::App& app, Action& action) {
     std::vector<std::string> set;
     std::int64_t seeds = 0;
     int threads = 0;
-    bool dry_run = false;
+    bool dry_run = false, profile = false;
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("run", "Train, sample, evaluate and report one experiment");
@@ -32,6 +32,8 @@ void add_run(CLI::App& app, Action& action) {
       ->check(CLI::Range(0, 4096));
   command->add_flag("--dry-run", a->dry_run,
                     "Say what would be done, with memory, time and output size; write nothing");
+  command->add_flag("--profile", a->profile,
+                    "Under nsys or ncu: capture a few calls of training and of sampling (docs/profiling.md)");
   command->callback([a, command, &action] {
     action = [a, command] {
       std::vector<std::string> overrides = a->set;
@@ -39,7 +41,7 @@ void add_run(CLI::App& app, Action& action) {
       if (!a->init.empty()) overrides.push_back("training.init=\"" + a->init + "\"");
       if (std::filesystem::is_directory(a->config)) refuse_run_folder(a->config);
       const Config config = load_config(a->config, overrides);
-      const RunOptions options{a->out, a->threads};
+      const RunOptions options{a->out, a->threads, a->profile};
       if (a->dry_run) {
         for (const std::string& line : plan_of(config, options)) fmt::print("{}\n", line);
         return 0;

@@ -46,7 +46,9 @@ std::vector<StateFile> state_files(const fs::path& folder) {
 }  // namespace
 
 Machine machine_of(const Backend& backend) {
-  return {backend.name(), std::string(name_of(current_isa())), backend.n_threads()};
+  const bool is_gpu = backend.name() != "cpu";
+  return {backend.name(), std::string(name_of(current_isa())), backend.n_threads(),
+          is_gpu ? backend.description() : std::string()};
 }
 
 std::string fingerprint(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels) {

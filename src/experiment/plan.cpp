@@ -8,6 +8,13 @@ std::string bytes(double n) { return si(n) + "B"; }
 
 }  // namespace
 
+std::string device_memory_line(const ChainMemory& memory, std::int64_t n_chains) {
+  if (memory.free == 0) return "";
+  return fmt::format("device memory: {} for {} chains at a time, {} are free: {}",
+                     bytes(static_cast<double>(memory.needed)), n_chains, bytes(static_cast<double>(memory.free)),
+                     memory.tile < n_chains ? fmt::format("tiles of {} chains", memory.tile) : "all at once");
+}
+
 std::vector<std::string> plan_of(Config config, const RunOptions& options) {
   const auto backend = make_backend(config.run.device, options.n_threads);
   require_data_path(config);
@@ -67,6 +74,13 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
   lines.push_back(fmt::format("memory: data {}, training {}, chains {}",
                               bytes(4.0 * static_cast<double>(data.rows.size())), bytes(4.0 * 5.0 * parameters),
                               bytes(4.0 * chains * (3.0 * D + K + (s.record.reservoir ? N : 0.0)))));
+  {
+    const SamplingNetwork network = starting_network(config, data);
+    const RunnableNetwork runnable(network, DriftForm::score);
+    const std::string line =
+        device_memory_line(backend->chain_memory(runnable.view(), s.chains, s.record.reservoir), s.chains);
+    if (!line.empty()) lines.push_back(line);
+  }
   lines.push_back(fmt::format("output: {} of draws{}, {} of weights",
                               bytes(4.0 * chains * draws * D * (s.merge ? 2.0 : 1.0)),
                               s.merge ? " (segments and merged file)" : "", bytes(4.0 * parameters * (levels + 1.0))));

@@ -56,11 +56,13 @@ RunOutcome perform(const Config& config, const std::string& resolved, const Prep
 
 std::map<std::string, std::string> checkpoint_facts(const Backend& backend, const std::string& fingerprint) {
   const Machine machine = machine_of(backend);
-  return {{"tarn_version", std::string(version())},
-          {"device", machine.device},
-          {"instruction_set", machine.isa},
-          {"threads", std::to_string(machine.n_threads)},
-          {"fingerprint", fingerprint}};
+  std::map<std::string, std::string> facts{{"tarn_version", std::string(version())},
+                                           {"device", machine.device},
+                                           {"instruction_set", machine.isa},
+                                           {"threads", std::to_string(machine.n_threads)},
+                                           {"fingerprint", fingerprint}};
+  if (!machine.gpu.empty()) facts["gpu"] = machine.gpu;
+  return facts;
 }
 
 std::unique_ptr<Backend> resumed_backend(const TensorFile& checkpoint, const ResumeOptions& options, bool small) {
@@ -90,9 +92,20 @@ std::unique_ptr<Backend> resumed_backend(const TensorFile& checkpoint, const Res
     }
   }
   const int n_threads = options.n_threads > 0 ? options.n_threads : n_before;
-  if (n_threads != n_before && !small)
+  const auto gpu = checkpoint.metadata.find("gpu");
+  if (n_threads != n_before && !small && gpu == checkpoint.metadata.end())
     refuse(fmt::format("the run computed with {} threads, {} were asked for now", n_before, n_threads));
-  return make_backend(device, n_threads);
+  if (gpu == checkpoint.metadata.end()) return make_backend(device, n_threads);
+  std::unique_ptr<Backend> backend;
+  try {
+    backend = make_backend(device, n_threads);
+  } catch (const Error& error) {
+    refuse(error.what());
+    return make_backend("auto", n_threads);
+  }
+  if (backend->description() != gpu->second)
+    refuse(fmt::format("the run computed on {}, this is {}", gpu->second, backend->description()));
+  return backend;
 }
 
 void require_same_inputs(const TensorFile& checkpoint, const std::string& fingerprint, const ResumeOptions& options) {
@@ -105,6 +118,7 @@ void require_same_inputs(const TensorFile& checkpoint, const std::string& finger
 RunOutcome run_experiment(Config config, const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const auto backend = make_backend(config.run.device, options.n_threads);
+  if (options.profile) backend->capture_profile();
   require_data_path(config);
   const PreparedData data = prepare_data(config);
   const std::vector<std::string> chosen = resolve(config, facts_of(data));

@@ -58,43 +58,38 @@ void check(const SamplingRun& run) {
   }
 }
 
-// The chains of one tile, with room for everything that is done to them.
+// The chains of one tile, held by the backend, and what is recorded of them.
 class Tile {
  public:
-  Tile(Backend& backend, const SamplingRun& run, std::int64_t begin, std::int64_t end,
-       std::span<std::int64_t> first_bad_step)
-      : backend_(backend),
-        run_(run),
-        view_(run.stages.front().network->view()),
-        begin_(begin),
-        n_(end - begin),
-        x_(n_, view_.n_outputs),
-        first_bad_step_(first_bad_step) {
-    if (run.reservoir) r_ = Matrix<float>(n_, view_.n_neurons);
-    if (view_.n_inputs > 0 || run.denoise) points_ = Matrix<float>(n_, view_.n_outputs + view_.n_inputs);
-    if (run.denoise) draw_ = Matrix<float>(n_, view_.n_outputs);
+  Tile(Backend& backend, const SamplingRun& run, SamplingPosition& at, std::int64_t begin, std::int64_t end)
+      : run_(run), view_(run.stages.front().network->view()), begin_(begin), n_(end - begin) {
+    Matrix<float> x(n_, view_.n_outputs), r, clamp;
+    if (run.reservoir) r = Matrix<float>(n_, view_.n_neurons);
+    if (at.x.empty()) {
+      draw_initial_state(run.initial, view_, run.seed, global_chain(), x, r.view(), run.P);
+    } else {
+      require(at.x.rows() == n_ && at.x.cols() == x.cols() && at.r.size() == r.size(),
+              "sampling: the stored state of {} x {} is not that of {} chains with D = {}", at.x.rows(), at.x.cols(),
+              n_, x.cols());
+      x = std::move(at.x);
+      r = std::move(at.r);
+      at.x = at.r = {};
+    }
     if (run.clamp.data) {
-      clamp_ = Matrix<float>(n_, view_.n_outputs);
+      clamp = Matrix<float>(n_, view_.n_outputs);
       for (std::int64_t i = 0; i < n_; ++i) {
-        std::copy_n(run.clamp.row(run.clamp.rows == 1 ? 0 : begin_ + i), view_.n_outputs, clamp_.row(i));
+        std::copy_n(run.clamp.row(run.clamp.rows == 1 ? 0 : begin_ + i), view_.n_outputs, clamp.row(i));
       }
     }
-  }
-
-  void start() { draw_initial_state(run_.initial, view_, run_.seed, global_chain(), x_, r_.view(), run_.P); }
-  void restore(const SamplingPosition& at) {
-    require(at.x.rows() == n_ && at.x.cols() == x_.cols() && at.r.size() == r_.size(),
-            "sampling: the stored state of {} x {} is not that of {} chains with D = {}", at.x.rows(), at.x.cols(), n_,
-            x_.cols());
-    x_ = at.x;
-    r_ = at.r;
-  }
-  void store(SamplingPosition& at) const {
-    at.x = x_;
-    at.r = r_;
+    const MatrixView<const float> held = clamp.empty() ? MatrixView<const float>{} : clamp.view();
+    const ChainBlock chains{x, inputs(0), held, first_bad_step(at).data()};
+    MatrixView<float> rates;
+    if (run.reservoir) rates = r.view();
+    chains_ = backend.hold(view_, {chains, rates, run.P, run.private_noise});
   }
 
   void advance(const Stage& stage, std::uint64_t noise_step, std::int64_t n_steps, std::int64_t piece) {
+    use_inputs(piece);
     LangevinSteps steps;
     steps.integrator = run_.integrator;
     steps.dt = static_cast<float>(stage.dt);
@@ -103,63 +98,80 @@ class Tile {
     steps.first_step = noise_step;
     steps.n_steps = n_steps;
     if (stage.bound > 0.0) steps.bound = static_cast<float>(stage.bound);
-    const ChainBlock block{x_, inputs(piece), clamp_.view(), first_bad_step_.data()};
-    if (run_.reservoir) {
-      backend_.advance_reservoir(*stage.network, steps, {block, r_, run_.P, run_.private_noise});
-    } else {
-      backend_.advance(*stage.network, steps, block);
-    }
+    chains_->advance(*stage.network, steps);
   }
 
-  // The state as it is handed on: denoised where that is asked for.
-  MatrixView<const float> draw(const Stage& stage, std::int64_t piece) {
-    if (!run_.denoise) return x_;
-    const std::int64_t D = view_.n_outputs, U = view_.n_inputs;
-    const MatrixView<const float> u = inputs(piece);
-    for (std::int64_t i = 0; i < n_; ++i) {
-      std::copy_n(x_.row(i), D, points_.row(i));
-      if (U > 0) std::copy_n(u.row(i), U, points_.row(i) + D);
+  // The state as it is handed on: denoised where that is asked for. It may travel while the chains go on.
+  void begin_draw(const Stage& stage, std::int64_t piece, bool rates) {
+    use_inputs(piece);
+    DrawRequest request;
+    if (run_.denoise) {
+      request.score = stage.score ? stage.score : stage.network;
+      request.variance = static_cast<float>(stage.sigma * stage.sigma);
     }
-    backend_.drift(stage.score ? *stage.score : *stage.network, points_, draw_);
-    const auto variance = static_cast<float>(stage.sigma * stage.sigma);
-    for (std::int64_t i = 0; i < draw_.size(); ++i) {
-      const bool held = !clamp_.empty() && !std::isnan(clamp_.data()[i]);
-      draw_.data()[i] = held ? x_.data()[i] : x_.data()[i] + variance * draw_.data()[i];
-    }
-    return draw_;
+    request.rates = rates;
+    chains_->begin_draw(request);
   }
+  ChainDraw finish_draw() { return chains_->finish_draw(); }
 
-  MatrixView<const float> activity() {
+  MatrixView<const float> activity(MatrixView<const float> r) {
     const ActivityRecording& record = run_.recording;
     if (activity_.empty()) activity_ = Matrix<float>(n_, record.n_recorded());
     const auto n_neurons = static_cast<std::int64_t>(record.neurons.size());
     for (std::int64_t i = 0; i < n_; ++i) {
-      for (std::int64_t j = 0; j < n_neurons; ++j) activity_(i, j) = r_(i, record.neurons[static_cast<std::size_t>(j)]);
+      for (std::int64_t j = 0; j < n_neurons; ++j) activity_(i, j) = r(i, record.neurons[static_cast<std::size_t>(j)]);
       for (std::int64_t q = 0; q < record.projections.rows(); ++q) {
         double sum = 0.0;
-        for (std::int64_t j = 0; j < r_.cols(); ++j) sum += static_cast<double>(record.projections(q, j)) * r_(i, j);
+        for (std::int64_t j = 0; j < r.cols; ++j) sum += static_cast<double>(record.projections(q, j)) * r(i, j);
         activity_(i, n_neurons + q) = static_cast<float>(sum);
       }
     }
     return activity_;
   }
 
+  // Everything that a later run needs to go on.
+  void store(SamplingPosition& at) {
+    at.x = Matrix<float>(n_, view_.n_outputs);
+    if (run_.reservoir) at.r = Matrix<float>(n_, view_.n_neurons);
+    store(at.x, at.r.view(), at);
+  }
+  void store_first_bad_step(SamplingPosition& at) { store({}, {}, at); }
+  // The same as of some recent step, for the progress bar.
+  void look(SamplingPosition& at) { chains_->look(first_bad_step(at)); }
+
   std::uint64_t global_chain() const { return run_.first_chain + static_cast<std::uint64_t>(begin_); }
   std::int64_t size() const { return n_; }
 
  private:
+  std::span<std::int64_t> first_bad_step(SamplingPosition& at) const {
+    return std::span(at.first_bad_step).subspan(static_cast<std::size_t>(begin_), static_cast<std::size_t>(n_));
+  }
+  void store(MatrixView<float> x, MatrixView<float> r, SamplingPosition& at) {
+    chains_->store({{x, {}, {}, first_bad_step(at).data()}, r, {}, {}});
+  }
   MatrixView<const float> inputs(std::int64_t piece) const {
     if (view_.n_inputs == 0) return {};
     const std::int64_t row = piece * run_.n_chains + begin_;
     return run_.inputs.slice(row, row + n_);
   }
+  void use_inputs(std::int64_t piece) {
+    if (view_.n_inputs == 0 || piece == piece_) return;
+    chains_->set_inputs(inputs(piece));
+    piece_ = piece;
+  }
 
-  Backend& backend_;
   const SamplingRun& run_;
   const NetworkView& view_;
-  std::int64_t begin_, n_;
-  Matrix<float> x_, r_, points_, draw_, clamp_, activity_;
-  std::span<std::int64_t> first_bad_step_;
+  std::int64_t begin_, n_, piece_ = 0;
+  std::unique_ptr<Chains> chains_;
+  Matrix<float> activity_;
+};
+
+// A draw that was begun and not yet handed on.
+struct PendingDraw {
+  std::int64_t draw = 0, done = 0;
+  double time = 0.0;
+  bool record = false;
 };
 
 // Chains in a tile: what memory allows, in multiples of what suits the backend.
@@ -167,9 +179,11 @@ std::int64_t tile_size(const Backend& backend, const SamplingRun& run) {
   const NetworkView& n = run.stages.front().network->view();
   const std::int64_t floats =
       4 * n.n_outputs + n.n_inputs + (run.reservoir ? 3 * n.n_neurons : 0) + run.recording.n_recorded();
-  const std::int64_t most = std::max<std::int64_t>(run.memory_bytes / (4 * floats), 1);
+  const std::int64_t fits = std::min(std::max<std::int64_t>(run.memory_bytes / (4 * floats), 1),
+                                     backend.chain_memory(n, run.n_chains, run.reservoir).tile);
+  if (fits >= run.n_chains) return run.n_chains;
   const std::int64_t unit = backend.preferred_tile(n);
-  return std::min(run.n_chains, most >= unit ? most / unit * unit : most);
+  return fits >= unit ? fits / unit * unit : fits;
 }
 
 }  // namespace
@@ -198,28 +212,31 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
 
   while (at.tile_begin < run.n_chains) {
     const std::int64_t begin = at.tile_begin, end = std::min(begin + at.tile_size, run.n_chains);
-    const auto bad =
-        std::span(at.first_bad_step).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
-    Tile chains(backend, run, begin, end, bad);
-    if (at.x.empty()) {
-      chains.start();
-    } else {
-      chains.restore(at);
-      at.x = at.r = {};
-    }
-    // Called between chunks: everything in `at` but the state of the tile is up to date.
+    Tile chains(backend, run, at, begin, end);
+    std::optional<PendingDraw> pending;
+    const auto hand_on = [&] {
+      if (!pending) return;
+      const ChainDraw drawn = chains.finish_draw();
+      std::copy_n(drawn.x.data, drawn.x.size(), at.last_draw.row(begin));
+      if (sink) {
+        sink->take({static_cast<std::int64_t>(chains.global_chain()), pending->draw, pending->done, pending->time,
+                    drawn.x, pending->record ? chains.activity(drawn.r) : MatrixView<const float>{}});
+      }
+      pending.reset();
+    };
+    // Called between chunks: everything in `at` but the state of the tile is up to date, once the last draw is handed on.
     const auto pause = [&](bool tile_ended) {
       if (checkpoints.due && checkpoints.due()) {
-        if (!tile_ended) chains.store(at);
+        if (!tile_ended) {
+          hand_on();
+          chains.store(at);
+        }
         checkpoints.save(at);
         at.x = at.r = {};
       }
       stop_if_interrupted();
     };
-    // Long enough to keep the device busy, short enough for a lively progress bar.
-    const double work =
-        4.0 * static_cast<double>(view.n_neurons * (view.n_outputs + view.n_inputs)) * static_cast<double>(end - begin);
-    const auto longest = static_cast<std::int64_t>(std::clamp(2e10 / work, 1.0, 1e6));
+    const std::int64_t longest = backend.steps_a_call(view, end - begin, run.reservoir);
 
     for (; at.stage < std::ssize(run.stages); ++at.stage) {
       const Stage& stage = run.stages[static_cast<std::size_t>(at.stage)];
@@ -228,13 +245,11 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
         // The inputs of the step that led here; another piece may begin with the next one.
         const std::int64_t last = std::max<std::int64_t>(at.done - 1, 0);
         const std::int64_t piece = last * run.n_input_pieces / std::max<std::int64_t>(total_steps, 1);
-        const MatrixView<const float> x = chains.draw(stage, piece);
-        std::copy_n(x.data, x.size(), at.last_draw.row(begin));
-        if (sink) {
-          const bool record = run.reservoir && run.recording.n_recorded() > 0 && at.draw % run.recording.every == 0;
-          sink->take({static_cast<std::int64_t>(chains.global_chain()), at.draw, at.done, time, x,
-                      record ? chains.activity() : MatrixView<const float>{}});
-        }
+        hand_on();
+        const bool record =
+            sink && run.reservoir && run.recording.n_recorded() > 0 && at.draw % run.recording.every == 0;
+        chains.begin_draw(stage, piece, record);
+        pending = PendingDraw{at.draw, at.done, time, record};
         ++at.draw;
       };
       while (at.in_stage < stage.n_steps) {
@@ -250,11 +265,13 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
         const std::uint64_t noise_step =
             run.first_step + static_cast<std::uint64_t>(at.done + (midpoint ? at.stage : 0));
         chains.advance(stage, noise_step, n, piece);
+        hand_on();  // the last draw is written while these steps are at work
         at.in_stage += n;
         at.done += n;
         time = at.stage_start + stage.dt * static_cast<double>(at.in_stage);
         if (stage.thin > 0 && at.in_stage % stage.thin == 0) keep();
         at.chain_steps += static_cast<double>(n * chains.size());
+        chains.look(at);
         if (progress) progress(at.chain_steps, n_lost());
         pause(false);
       }
@@ -263,6 +280,8 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
       at.stage_start = time;
       at.in_stage = 0;
     }
+    hand_on();
+    chains.store_first_bad_step(at);
     at.tile_begin = end;
     at.stage = at.done = at.draw = 0;
     at.stage_start = 0.0;

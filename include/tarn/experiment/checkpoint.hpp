@@ -20,9 +20,10 @@ namespace tarn {
 
 /// What decides the bits of the results beside config and data.
 struct Machine {
-  std::string device;  ///< "cpu"
+  std::string device;  ///< "cpu", "cuda", "cuda:1"
   std::string isa;     ///< "x86-64-v4"
-  int n_threads = 0;
+  int n_threads = 0;   ///< of the CPU backend
+  std::string gpu;     ///< what kind it is; empty on the CPU
 };
 Machine machine_of(const Backend& backend);
 

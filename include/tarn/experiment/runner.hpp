@@ -13,7 +13,8 @@ namespace tarn {
 
 struct RunOptions {
   std::filesystem::path out = "runs";
-  int n_threads = 0;  ///< 0 = all cores
+  int n_threads = 0;     ///< 0 = all cores
+  bool profile = false;  ///< limit what a GPU profiler captures; an error on the CPU
 };
 
 struct RunOutcome {

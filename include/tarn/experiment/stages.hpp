@@ -57,6 +57,9 @@ class PreparedLevels {
   std::vector<std::unique_ptr<PreparedNetwork>> prepared_;
 };
 
+/// What chains need of the device's memory, for people; empty where they live in the host's.
+std::string device_memory_line(const ChainMemory& memory, std::int64_t n_chains);
+
 /// Which chains of a run are advanced here: all, or a part of a run shared with others.
 struct ChainRange {
   std::int64_t begin = 0;
