@@ -1,0 +1,75 @@
+// Products by the host's BLAS in the device's place (src/compute/cuda/blas.hpp): queued in the stream like any kernel.
+#include <cblas.h>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+#include <tuple>
+
+#include "blas.hpp"
+#include "device_memory.hpp"
+#include "simt.hpp"
+#include "tarn/core/error.hpp"
+
+namespace tarn::cuda {
+namespace {
+
+void check(const Product& p) {
+  require(p.m >= 0 && p.n >= 0 && p.k >= 0, "product [{}, {}, {}]", p.m, p.n, p.k);
+  require(p.lda >= (p.transpose_a ? p.m : p.k), "product: lda = {} is too small for A of [{}, {}]", p.lda, p.m, p.k);
+  require(p.ldb >= (p.transpose_b ? p.k : p.n), "product: ldb = {} is too small for B of [{}, {}]", p.ldb, p.k, p.n);
+  require(p.ldc >= p.n, "product: ldc = {} is too small for C of [{}, {}]", p.ldc, p.m, p.n);
+  for (const float* operand : {p.a, p.b, static_cast<const float*>(p.c), p.bias})
+    require(simt::is_device_pointer(operand), "product: an operand is no memory of the device");
+}
+
+void run(const Product& p) {
+  if (p.m == 0 || p.n == 0) return;
+  // One thread: the order of the sums does not depend on how many there are.
+  const int n_threads = openblas_get_num_threads();
+  openblas_set_num_threads(1);
+  const auto as_int = [](std::int64_t n) { return static_cast<blasint>(std::max<std::int64_t>(n, 1)); };
+  if (p.beta == 0.0f) {
+    for (std::int64_t i = 0; i < p.m; ++i) std::fill_n(p.c + i * p.ldc, p.n, 0.0f);  // what was there is not read
+  }
+  cblas_sgemm(CblasRowMajor, p.transpose_a ? CblasTrans : CblasNoTrans, p.transpose_b ? CblasTrans : CblasNoTrans,
+              static_cast<blasint>(p.m), static_cast<blasint>(p.n), static_cast<blasint>(p.k), 1.0f, p.a, as_int(p.lda),
+              p.b, as_int(p.ldb), p.beta, p.c, as_int(p.ldc));
+  openblas_set_num_threads(n_threads);
+  if (!p.bias && !p.relu) return;
+  for (std::int64_t i = 0; i < p.m; ++i) {
+    for (std::int64_t j = 0; j < p.n; ++j) {
+      float& c = p.c[i * p.ldc + j];
+      if (p.bias) c += p.bias[j];
+      if (p.relu) c = c > 0.0f || c != c ? c : 0.0f;
+    }
+  }
+}
+
+class HostBlas final : public Blas {
+ public:
+  void product(const Product& p, StreamHandle stream) override {
+    check(p);
+    // The library looks for its algorithm when a shape is new, which cannot be recorded.
+    const Shape shape{p.m,    p.n,           p.k, p.lda, p.ldb, p.ldc, p.transpose_a, p.transpose_b, p.bias != nullptr,
+                      p.relu, p.beta != 0.0f};
+    {
+      const std::lock_guard lock(mutex_);
+      if (known_.insert(shape).second && simt::is_capturing(stream))
+        fail("product [{}, {}, {}]: a shape is first seen while a graph is recorded", p.m, p.n, p.k);
+    }
+    simt::enqueue(stream, [p] { run(p); });
+  }
+
+ private:
+  using Shape = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool,
+                           bool, bool, bool, bool>;
+  std::mutex mutex_;
+  std::set<Shape> known_;
+};
+
+}  // namespace
+
+std::unique_ptr<Blas> make_blas() { return std::make_unique<HostBlas>(); }
+
+}  // namespace tarn::cuda
