@@ -12,7 +12,7 @@ tarn_build_packages=(
 )
 tarn_run_packages=("gnuplot-nox|gnuplot-qt|gnuplot-x11")  # figures; a run without it says so and goes on
 tarn_data_packages=(dataset-fashion-mnist)
-tarn_test_packages=(libgtest-dev libgmock-dev librandom123-dev ccache)
+tarn_test_packages=(libgtest-dev libgmock-dev librandom123-dev libboost-context-dev ccache)
 # The thread sanitizer needs clang with its own OpenMP, which knows how to tell it about barriers.
 tarn_ci_packages=("clang|clang-14" "clang-format|clang-format-14" "libclang-rt-14-dev|libclang-rt-dev" "libomp-14-dev|libomp-dev" doxygen libbenchmark-dev)
 

@@ -49,7 +49,10 @@ else
 fi
 
 step "build in $build_dir"
-(cd "$root" && cmake --preset release -B "$build_dir" -DTARN_BUILD_TESTS=OFF -DTARN_CUDA="$(tarn_cuda_setting)")
+cuda="$(tarn_cuda_setting)"
+options=(-DTARN_BUILD_TESTS=OFF -DTARN_CUDA="$cuda")
+if [[ "$cuda" != OFF ]]; then options+=(-DTARN_CUDA_ARCHITECTURES=native); fi  # for the GPU at hand alone
+(cd "$root" && cmake --preset release -B "$build_dir" "${options[@]}")
 cmake --build "$build_dir" --target tarn --parallel "$jobs"
 
 step "train and sample"

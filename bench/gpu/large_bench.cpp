@@ -1,0 +1,186 @@
+// Chain-steps a second of the large-D path on the device, beside what the same card does in the products alone. One JSON line a
+// measurement, each the median of several repeats between CUDA events. Under 40 seconds on an H100.
+//   gemm         float32 products by the backend's own Blas: 8192^3, and the two of a step
+//   copy         device to device, bytes read and written
+//   advance      output mode; `share` is its rate of arithmetic over that of 8192^3, `share_of_products` over the step's own two
+//   reservoir    reservoir mode
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "large_chains.hpp"
+#include "large_steps.hpp"
+#include "memory.hpp"
+#include "reservoir_chains.hpp"
+#include "tarn/core/noise.hpp"
+
+namespace {
+
+using namespace tarn;
+using namespace tarn::cuda;
+
+constexpr int repeats = 7;
+
+// Median milliseconds of `work`, warm.
+template <class Work>
+double median_ms(const Context& context, Work&& work) {
+  CudaEvent start(true), stop(true);
+  std::vector<float> ms;
+  for (int i = 0; i < repeats + 1; ++i) {
+    start.record(context.stream.handle());
+    work();
+    stop.record(context.stream.handle());
+    stop.synchronize();
+    if (i > 0) ms.push_back(stop.milliseconds_since(start));
+  }
+  std::nth_element(ms.begin(), ms.begin() + repeats / 2, ms.end());
+  return ms[repeats / 2];
+}
+
+DeviceBuffer<float> normals(std::int64_t rows, std::int64_t cols, std::uint64_t which, float scale,
+                            const Context& context) {
+  // A row of numbers, again and again: products do not look at what they multiply, but the clock slows for random bits.
+  const std::int64_t made = std::min<std::int64_t>(rows, 512);
+  Matrix<float> m(made, cols);
+  fill_normals(1, Stream::evaluation, 0, which, 1, m);
+  for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] *= scale;
+  DeviceBuffer<float> buffer(rows * cols);
+  for (std::int64_t i = 0; i < rows; i += made)
+    copy_async(buffer.data() + i * cols, m.data(), std::min(made, rows - i) * cols, context.stream.handle());
+  context.stream.synchronize();
+  return buffer;
+}
+
+// Seconds of `a` `[m, k]` times `b^T`, b `[n, k]`, as a step does it.
+double product_seconds(Context& context, std::int64_t m, std::int64_t n, std::int64_t k, bool hidden) {
+  const DeviceBuffer<float> a = normals(m, k, 0, 1.0f, context), b = normals(n, k, 1, 1.0f, context),
+                            bias = normals(1, n, 2, 1.0f, context);
+  DeviceBuffer<float> c(m * n);
+  Product p;
+  p.m = m;
+  p.n = n;
+  p.k = k;
+  p.a = a.data();
+  p.lda = k;
+  p.b = b.data();
+  p.ldb = k;
+  p.transpose_b = true;
+  p.c = c.data();
+  p.ldc = n;
+  if (hidden) {
+    p.bias = bias.data();
+    p.relu = true;
+  }
+  const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  const int calls = static_cast<int>(std::clamp(1e12 / flops, 1.0, 64.0));
+  const double ms = median_ms(context, [&] {
+    for (int i = 0; i < calls; ++i) context.blas->product(p, context.stream.handle());
+  });
+  const double seconds = 1e-3 * ms / calls;
+  std::printf("{\"bench\": \"gemm\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"ms\": %.4f, \"tflop_per_s\": %.2f}\n",
+              static_cast<long long>(m), static_cast<long long>(n), static_cast<long long>(k), 1e3 * seconds,
+              1e-12 * flops / seconds);
+  return seconds;
+}
+
+void copy_bandwidth(Context& context, std::int64_t n) {
+  DeviceBuffer<float> from(n), to(n);
+  zero_async(from.data(), n, context.stream.handle());
+  const double ms = median_ms(context, [&] { copy_async(to.data(), from.data(), n, context.stream.handle()); });
+  std::printf("{\"bench\": \"copy\", \"bytes\": %lld, \"ms\": %.4f, \"gb_per_s\": %.1f}\n",
+              static_cast<long long>(4 * n), ms, 8.0 * static_cast<double>(n) / ms * 1e-6);
+}
+
+struct Net {
+  Matrix<float> W_in, b, W_out;
+  NetworkView view;
+
+  Net(std::int64_t D, std::int64_t N, Nonlinearity phi) : W_in(N, D), b(1, N), W_out(D, N) {
+    fill_normals(1, Stream::weight_init, 0, 0, 1, W_in);
+    fill_normals(1, Stream::weight_init, 0, 1, 1, W_out);
+    for (std::int64_t i = 0; i < W_in.size(); ++i) W_in.data()[i] *= 0.05f;
+    for (std::int64_t i = 0; i < W_out.size(); ++i) W_out.data()[i] /= static_cast<float>(N);
+    view = {D, 0, N, phi, W_in.data(), b.data(), W_out.data(), nullptr, nullptr};
+  }
+};
+
+struct Case {
+  std::int64_t D, N, chains, n_steps;
+  Nonlinearity phi;
+  bool reservoir;
+};
+
+void chains(Context& context, const Case& k, double ceiling) {
+  double products = 0.0;
+  if (!k.reservoir && k.phi == Nonlinearity::relu)
+    products = product_seconds(context, k.chains, k.N, k.D, true) + product_seconds(context, k.chains, k.D, k.N, false);
+  const Net net(k.D, k.N, k.phi);
+  const LargeDeviceNetwork network(net.view, context.stream.handle());
+  LargeWorkspace workspace;
+  DeviceBuffer<float> x = normals(k.chains, k.D, 3, 1.0f, context), r, P;
+  if (k.reservoir) {
+    r = normals(k.chains, k.N, 4, 0.01f, context);
+    P = normals(k.N, k.D, 5, 0.01f, context);
+  }
+  const std::vector<std::int64_t> well(static_cast<std::size_t>(k.chains), -1);
+  DeviceBuffer<std::int64_t> bad(k.chains);
+  copy_async(bad.data(), well.data(), k.chains, context.stream.handle());
+  DeviceChains d;
+  d.n = k.chains;
+  d.x = x.data();
+  d.r = r.data();
+  d.P = P.data();
+  d.first_bad_step = bad.data();
+  LangevinSteps steps;
+  steps.dt = 1e-4f;
+  steps.n_steps = k.n_steps;
+  const double ms = median_ms(context, [&] {
+    if (k.reservoir) {
+      advance_reservoir(network, steps, d, workspace, context);
+    } else {
+      advance_large(network, steps, d, workspace, context);
+    }
+    steps.first_step += static_cast<std::uint64_t>(steps.n_steps);
+  });
+  const double step = 1e-3 * ms / static_cast<double>(k.n_steps);
+  const double flops = (k.reservoir ? 6.0 : 4.0) * static_cast<double>(k.chains * k.N) * static_cast<double>(k.D);
+  std::printf(
+      "{\"bench\": \"%s\", \"phi\": \"%s\", \"D\": %lld, \"N\": %lld, \"chains\": %lld, \"steps\": %lld, "
+      "\"ms_a_step\": "
+      "%.4f, \"chain_steps_per_s\": %.4g, \"tflop_per_s\": %.2f, \"share\": %.3f",
+      k.reservoir ? "reservoir" : "advance", std::string(name_of(k.phi)).c_str(), static_cast<long long>(k.D),
+      static_cast<long long>(k.N), static_cast<long long>(k.chains), static_cast<long long>(k.n_steps), 1e3 * step,
+      static_cast<double>(k.chains) / step, 1e-12 * flops / step, flops / step / ceiling);
+  if (products > 0.0) std::printf(", \"share_of_products\": %.3f", products / step);
+  std::printf("}\n");
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+// `large_bench small` goes through the motions at a hundredth of the size: for machines without a GPU, where times mean nothing.
+int main(int argc, char** argv) try {
+  const bool is_small = argc > 1 && std::string(argv[1]) == "small";
+  const std::int64_t less = is_small ? 100 : 1;
+  Context context(0);
+  std::printf("{\"device\": \"%s\", \"multiprocessors\": %d}\n", context.info.name.c_str(),
+              context.info.n_multiprocessors);
+  const std::int64_t n = 8192 / less;
+  const double ceiling = 2.0 * static_cast<double>(n * n * n) / product_seconds(context, n, n, n, false);
+  copy_bandwidth(context, (std::int64_t{1} << 28) / less);
+  const Nonlinearity relu = Nonlinearity::relu, tanh = Nonlinearity::tanh;
+  for (Case k : {Case{300, 20000, 1024, 64, relu, false}, Case{300, 20000, 16384, 16, relu, false},
+                 Case{300, 2000, 16384, 128, relu, false}, Case{300, 2000, 1024, 512, relu, false},
+                 Case{300, 2000, 16384, 128, tanh, false}, Case{300, 2000, 16384, 64, relu, true}}) {
+    k.N /= less;
+    k.chains /= less;
+    if (is_small) k.n_steps = 16;
+    chains(context, k, ceiling);
+  }
+  return 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "large_bench: %s\n", error.what());
+  return 1;
+}

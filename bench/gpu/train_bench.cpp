@@ -1,0 +1,218 @@
+// Time of a training step on the device with a resident table, beside the time that its memory alone takes. JSON lines, each the median of
+// several repeats. Under 30 seconds on an H100.
+//   copy    device to device, bytes read and written: the bandwidth that floors are computed from
+//   adam    the optimiser's launch alone, 28 bytes a parameter
+//   train   whole steps, host time from call to losses. `floor_us`: weights, moments and gradient are read, and written where they change,
+//           8 x 4 bytes a parameter; `ratio`: step over floor. `plain_us`: without graphs
+//   map     (I + J)^-1 where J is trained
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <vector>
+
+#include "adam.hpp"
+#include "dsm_session.hpp"
+#include "dsm_skew.hpp"
+#include "memory.hpp"
+#include "noise.hpp"
+#include "tarn/core/noise.hpp"
+
+namespace {
+
+using namespace tarn;
+using namespace tarn::cuda;
+
+constexpr int repeats = 7;
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+// Median seconds of `work` by events, warm.
+template <class Work>
+double device_seconds(const Context& context, int times, Work&& work) {
+  CudaEvent start(true), stop(true);
+  std::vector<double> seconds;
+  for (int i = 0; i < repeats + 1; ++i) {
+    start.record(context.stream.handle());
+    for (int k = 0; k < times; ++k) work();
+    stop.record(context.stream.handle());
+    stop.synchronize();
+    if (i > 0) seconds.push_back(1e-3 * stop.milliseconds_since(start) / times);
+  }
+  return median(seconds);
+}
+
+Matrix<float> normals(std::int64_t rows, std::int64_t cols, std::uint64_t which, double scale) {
+  Matrix<float> m(rows, cols);
+  fill_normals(7, Stream::evaluation, 0, which, 1, m);
+  for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] *= static_cast<float>(scale);
+  return m;
+}
+
+class Table final : public BatchSource {
+ public:
+  explicit Table(Matrix<float> rows) : rows_(std::make_shared<const Matrix<float>>(std::move(rows))) {}
+  std::int64_t n_columns() const override { return rows_->cols(); }
+  std::int64_t steps_per_epoch(std::int64_t batch_size) const override { return rows_->rows() / batch_size; }
+  void fill(std::int64_t, std::int64_t, MatrixView<float>) override { fail("bench: rows were not resident"); }
+  std::shared_ptr<const Matrix<float>> table() const override { return rows_; }
+  std::optional<EpochOrder> shuffled() const override { return EpochOrder{1, Stream::batch_order}; }
+
+ private:
+  std::shared_ptr<const Matrix<float>> rows_;
+};
+
+double copy_bandwidth(const Context& context) {
+  const std::int64_t n = std::int64_t{1} << 28;  // 1 GiB, far beyond the cache
+  DeviceBuffer<float> from(n), to(n);
+  zero_async(from.data(), n, context.stream.handle());
+  const double seconds =
+      device_seconds(context, 4, [&] { copy_async<float>(to.data(), from.data(), n, context.stream.handle()); });
+  const double rate = 2.0 * static_cast<double>(from.bytes()) / seconds;
+  std::printf("{\"bench\": \"copy\", \"gb_per_s\": %.0f}\n", 1e-9 * rate);
+  return rate;
+}
+
+void adam_alone(const Context& context, std::int64_t n, double bandwidth) {
+  std::vector<DeviceBuffer<float>> arrays;
+  for (int i = 0; i < 4; ++i) {
+    arrays.emplace_back(n);
+    zero_async(arrays.back().data(), n, context.stream.handle());
+  }
+  DeviceBuffer<DsmRecord> records(1);
+  DeviceBuffer<std::int64_t> now(1);
+  const DsmRecord record{adam_step({}, 1e-4, 1), 0, 0};
+  copy_async(records.data(), &record, 1, context.stream.handle());
+  zero_async(now.data(), 1, context.stream.handle());
+  context.stream.synchronize();
+  const double seconds = device_seconds(context, 10, [&] {
+    launch_adam({arrays[0].data(), arrays[1].data(), arrays[2].data(), arrays[3].data(), nullptr, nullptr, n, n},
+                {records.data(), now.data()}, nullptr, context.stream.handle());
+  });
+  const double rate = 28.0 * static_cast<double>(n) / seconds;
+  std::printf(
+      "{\"bench\": \"adam\", \"parameters\": %lld, \"us\": %.2f, \"gb_per_s\": %.0f, \"share_of_copy\": %.3f}\n",
+      static_cast<long long>(n), 1e6 * seconds, 1e-9 * rate, rate / bandwidth);
+}
+
+double step_seconds(DsmSession& session, Table& table, const DsmLevel& level, std::int64_t batch_size, std::size_t n) {
+  const std::vector<float> rates(n, 1e-4f);
+  std::vector<DsmLoss> losses(n);
+  std::vector<double> seconds;
+  std::int64_t step = 0;
+  for (int i = 0; i < repeats + 1; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    session.run(table, level, batch_size, 1, step, rates, losses);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    step += static_cast<std::int64_t>(n);
+    if (i > 0) seconds.push_back(taken.count() / static_cast<double>(n));
+  }
+  if (!std::isfinite(losses.back().loss)) fail("bench: the loss is not finite");
+  return median(seconds);
+}
+
+struct Case {
+  std::int64_t D, N, B;
+  std::size_t n_steps;
+  Nonlinearity phi = Nonlinearity::relu;
+  double clip_norm = 0.0;
+};
+
+void train(Context& context, const Case& c, double bandwidth) {
+  DsmParameters p;
+  p.phi = c.phi;
+  p.n_outputs = c.D;
+  p.W_in = normals(c.N, c.D, 1, 1.0 / std::sqrt(static_cast<double>(c.D)));
+  p.b = normals(1, c.N, 2, 0.5);
+  p.V = normals(c.D, c.N, 3, 1.0 / std::sqrt(static_cast<double>(c.N)));
+  DsmLevel level;
+  level.sigma = 0.3;
+  OptimizerSettings optimizer;
+  optimizer.clip_norm = c.clip_norm;
+  Table table(normals(c.D == 1 ? 10000 : 60000, c.D, 4, 1.0));
+  const double with_graphs = step_seconds(*make_cuda_session(context, p, optimizer), table, level, c.B, c.n_steps);
+  const double plain = step_seconds(*make_cuda_session(context, p, optimizer, false), table, level, c.B, c.n_steps);
+  const auto parameters = static_cast<double>(c.N * (2 * c.D + 1));
+  const double floor = parameters * 32.0 / bandwidth;
+  const double flops = static_cast<double>(c.B * c.N) * static_cast<double>(10 * c.D + 4);
+  std::printf(
+      "{\"bench\": \"train\", \"phi\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"clip\": %g, \"step_us\": %.2f, "
+      "\"plain_us\": %.2f, "
+      "\"floor_us\": %.2f, \"ratio\": %.2f, \"tflop_per_s\": %.2f}\n",
+      std::string(name_of(c.phi)).c_str(), static_cast<long long>(c.D), static_cast<long long>(c.N),
+      static_cast<long long>(c.B), c.clip_norm, 1e6 * with_graphs, 1e6 * plain, 1e6 * floor, with_graphs / floor,
+      1e-12 * flops / with_graphs);
+  std::fflush(stdout);
+}
+
+// The five products of a step, one at a time: what is left of a step beside them and the optimiser is launches and gaps.
+void products_alone(Context& context, std::int64_t D, std::int64_t N, std::int64_t B) {
+  const std::int64_t in = (D + 4) / 4 * 4, out = (D + 3) / 4 * 4;
+  DeviceBuffer<float> points(B * in), hidden(B * N), deltas(B * out), W(N * in), V(D * N), dW(N * in), dV(D * N);
+  for (DeviceBuffer<float>* buffer : {&points, &hidden, &deltas, &W, &V})
+    launch_fill_normals(1, Stream::evaluation, 0, 0, 1, 1, buffer->size(), buffer->data(), context.stream.handle());
+  struct Named {
+    const char* name;
+    Product product;
+  };
+  const Named all[] = {
+      {"hidden", {B, N, in, points.data(), in, false, W.data(), in, true, hidden.data(), N, 0.0f, nullptr, true}},
+      {"outputs", {B, D, N, hidden.data(), N, false, V.data(), N, true, deltas.data(), out}},
+      {"back", {B, N, D, deltas.data(), out, false, V.data(), N, false, hidden.data(), N}},
+      {"dV", {D, N, B, deltas.data(), out, true, hidden.data(), N, false, dV.data(), N}},
+      {"dW", {N, in, B, hidden.data(), N, true, points.data(), in, false, dW.data(), in}},
+  };
+  for (const Named& one : all) {
+    const double seconds =
+        device_seconds(context, 20, [&] { context.blas->product(one.product, context.stream.handle()); });
+    const Product& q = one.product;
+    std::printf(
+        "{\"bench\": \"product\", \"name\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"us\": %.2f, "
+        "\"tflop_per_s\": %.1f}\n",
+        one.name, static_cast<long long>(D), static_cast<long long>(N), static_cast<long long>(B), 1e6 * seconds,
+        2e-12 * static_cast<double>(q.m * q.n * q.k) / seconds);
+  }
+}
+
+void map_alone(const Context& context, std::int64_t D) {
+  const Matrix<float> A = normals(D, D, 5, 1.0);
+  DeviceBuffer<float> device(D * D), map(D * D);
+  DeviceBuffer<double> scratch(skew_scratch(D));
+  copy_async<float>(device.data(), A.data(), D * D, context.stream.handle());
+  context.stream.synchronize();
+  const double seconds = device_seconds(context, 2, [&] {
+    launch_skew_map(device.data(), D, 1.0, scratch.data(), map.data(), D, context.stream.handle());
+  });
+  std::printf("{\"bench\": \"map\", \"D\": %lld, \"us\": %.1f}\n", static_cast<long long>(D), 1e6 * seconds);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  Context context(0);
+  std::printf("{\"device\": \"%s\", \"multiprocessors\": %d}\n", context.info.name.c_str(),
+              context.info.n_multiprocessors);
+  const double bandwidth = copy_bandwidth(context);
+  if (argc > 1) {  // one case D:N:B, for profilers
+    long long D = 0, N = 0, B = 0;
+    if (std::sscanf(argv[1], "%lld:%lld:%lld", &D, &N, &B) != 3 || D < 1 || N < 1 || B < 1)
+      fail("\"{}\" is not D:N:B", argv[1]);
+    train(context, {D, N, B, 20}, bandwidth);
+    return 0;
+  }
+  adam_alone(context, 300 * 20000 * 2, bandwidth);
+  for (const Case& c :
+       {Case{1, 1000, 32, 1000}, Case{100, 4000, 128, 500}, Case{300, 2000, 64, 500}, Case{300, 20000, 64, 200},
+        Case{300, 20000, 64, 200, Nonlinearity::tanh}, Case{300, 20000, 64, 200, Nonlinearity::relu, 1.0}})
+    train(context, c, bandwidth);
+  products_alone(context, 300, 20000, 64);
+  for (const std::int64_t D : {16, 100, 300}) map_alone(context, D);
+  return 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "train_bench: %s\n", error.what());
+  return 1;
+}
