@@ -12,10 +12,11 @@ namespace tarn {
 namespace {
 
 constexpr std::int64_t records_per_level = 50;
-constexpr std::int64_t longest_stretch = 256;  // steps in one call of the session: the progress bar stays lively
-constexpr std::int64_t look_steps = 256;       // a look at the weights copies them: after so many steps,
-constexpr double look_seconds = 10.0;          // or so much time
-constexpr double stretch_seconds = 0.5;        // and so does the answer to a signal
+// Steps in one call of the session. A device is not waited for within it, so that it takes in an epoch of 60000 images in batches of 64.
+constexpr std::int64_t longest_stretch = 1024;
+constexpr double stretch_seconds = 0.5;    // at most: the progress bar stays lively, and so does the answer to a signal
+constexpr std::int64_t look_steps = 1024;  // a look at the weights copies them: after so many steps,
+constexpr double look_seconds = 10.0;      // or so much time
 
 double rate_at(const TrainingPlan& plan, std::int64_t step_in_level, std::int64_t n_steps) {
   if (plan.schedule == LearningRateSchedule::constant) return plan.learning_rate;
@@ -106,7 +107,7 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
 
     const std::int64_t record_every = std::max<std::int64_t>(n / records_per_level, 1);
     while (at.done < n) {
-      const std::int64_t stretch = std::min({longest, n - at.done, record_every - at.done % record_every});
+      const std::int64_t stretch = std::min(longest, n - at.done);
       rates.clear();
       for (std::int64_t i = 0; i < stretch; ++i) rates.push_back(static_cast<float>(rate_at(plan, at.done + i, n)));
       losses.resize(static_cast<std::size_t>(stretch));
@@ -124,6 +125,14 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
         }
         add(at.sum, loss);
         ++at.n_summed;
+        const std::int64_t done = at.done + i + 1;
+        if (done % record_every != 0 && done != n) continue;
+        if (observer.record) {
+          observer.record(
+              {at.step + i + 1, number, level.sigma, rates[static_cast<std::size_t>(i)], mean(at.sum, at.n_summed)});
+        }
+        at.sum = {};
+        at.n_summed = 0;
       }
       // Rectifiers turn NaN into 0, so that a bad gradient may pass the loss by; weights that it met stay bad.
       at.done += stretch;
@@ -140,11 +149,6 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
       if (seconds < 0.5 * stretch_seconds) longest = std::min(2 * longest, longest_stretch);
       if (seconds > stretch_seconds) longest = std::max<std::int64_t>(longest / 2, 1);
       if (observer.progress) observer.progress(at.step, total, number, losses.back());
-      if (at.done % record_every == 0 || at.done == n) {
-        if (observer.record) observer.record({at.step, number, level.sigma, rates.back(), mean(at.sum, at.n_summed)});
-        at.sum = {};
-        at.n_summed = 0;
-      }
       if (at.done < n) {
         if (observer.pause) observer.pause(at, false);
         stop_if_interrupted();

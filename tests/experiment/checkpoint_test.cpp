@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 class CheckpointTest : public test::RunTest {
  protected:
   CheckpointTest()
-      : config(parse_config(test::tiny_peak, "tiny.toml", {"checkpoint.minutes=1e-9", "checkpoint.keep=1000"})) {
+      : config(parse_config(test::tiny_peak, "tiny.toml",
+                            {"checkpoint.minutes=1e-9", "checkpoint.keep=1000", "training.epochs=60"})) {
     data = prepare_data(config);
     resolve(config, facts_of(data));
   }

@@ -45,7 +45,7 @@ struct TrainingRecord {
   std::int64_t step = 0;  ///< steps taken, over the whole run
   std::int64_t level = 0;
   double sigma = 0.0;
-  double learning_rate = 0.0;  ///< at the end of the stretch
+  double learning_rate = 0.0;  ///< of that step
   DsmLoss loss;
 };
 
