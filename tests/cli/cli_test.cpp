@@ -132,6 +132,7 @@ TEST_F(Cli, FailuresExitWithOneOrTwoAndOneLine) {
     EXPECT_EQ(lines_of(outcome.err).size(), 1u);
   }
   expect_refused("run tiny.toml --device cuda:99", 1, "device \"cuda:99\"");
+  expect_refused("run tiny.toml --device cpu --profile", 2, "GPU profiler");
   expect_refused("sample nothing --chains 3", 1, "nothing");
   expect_refused("inspect nothing.npy", 1, "nothing.npy");
   expect_refused("score nothing.safetensors --at p.npy --out s.npy", 1, "nothing.safetensors");

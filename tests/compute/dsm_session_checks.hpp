@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "compute/large_dsm_reference.hpp"
+#include "compute/dsm_levels.hpp"
 #include "tarn/compute/dsm.hpp"
 
 namespace tarn::test {
@@ -18,6 +18,23 @@ struct Trained {
   DsmParameters parameters, averaged;
   std::vector<DsmLoss> losses;
 };
+
+inline void expect_same(const DsmParameters& a, const DsmParameters& b) {
+  EXPECT_EQ(a.W_in, b.W_in);
+  EXPECT_EQ(a.b, b.b);
+  EXPECT_EQ(a.V, b.V);
+  EXPECT_EQ(a.A, b.A);
+}
+inline void expect_same(const Trained& a, const Trained& b) {
+  expect_same(a.parameters, b.parameters);
+  expect_same(a.averaged, b.averaged);
+  ASSERT_EQ(a.losses.size(), b.losses.size());
+  for (std::size_t t = 0; t < a.losses.size(); ++t) {
+    ASSERT_EQ(a.losses[t].loss, b.losses[t].loss) << "step " << t;
+    ASSERT_EQ(a.losses[t].excess, b.losses[t].excess) << "step " << t;
+    ASSERT_EQ(a.losses[t].gradient_norm, b.losses[t].gradient_norm) << "step " << t;
+  }
+}
 
 /// Steps 100, 101, ... with seed 8 on `NormalSource`, so many in one call.
 inline Trained train(DsmSession& session, const DsmParameters& p, const DsmLevel& level, std::int64_t B,

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "compute/dsm_session_checks.hpp"
+#include "compute/large_session_checks.hpp"
 #include "large_session.hpp"
 #include "tarn/io/npz.hpp"
 
@@ -16,26 +16,9 @@ using test::half_ulp;
 using test::normal_matrix;
 using test::NormalSource;
 using test::Rows;
+using test::scaled_level;
 using test::some_parameters;
 using test::Weights;
-
-DsmLevel some_level() {
-  DsmLevel level;
-  level.sigma = 0.4;
-  level.output_scale = 1.0 / (0.4 * 0.4);
-  level.loss_scale = 0.4 * 0.4;
-  return level;
-}
-
-Rows rows_of_batch(const Matrix<float>& x, const Matrix<float>& xi, double sigma) {
-  Rows rows{Matrix<double>(x.rows(), x.cols()), Matrix<double>(xi.rows(), xi.cols()),
-            std::vector<double>(static_cast<std::size_t>(x.rows()), 1.0), x.rows()};
-  for (std::int64_t i = 0; i < x.rows(); ++i) {
-    for (std::int64_t k = 0; k < x.cols(); ++k) rows.points(i, k) = x(i, k) + (k < xi.cols() ? sigma * xi(i, k) : 0.0);
-    for (std::int64_t d = 0; d < xi.cols(); ++d) rows.targets(i, d) = xi(i, d) / sigma;
-  }
-  return rows;
-}
 
 // Sums of magnitudes times the number of roundings on the longest way into a gradient.
 void expect_gradient(const DsmParameters& found, Weights& expected, Weights& size, std::int64_t rows) {
@@ -61,16 +44,16 @@ TEST(LargeDsm, GradientMatchesDoubleInAllSizes) {
             const DsmParameters p = some_parameters(phi, D, U, N);
             const Matrix<float> x = normal_matrix(B, D + U, 30), xi = normal_matrix(B, D, 31);
             DsmParameters gradient;
-            const DsmLoss loss = large_dsm_gradient(p, some_level(), {x, xi}, gradient, 2);
-            const Rows rows = rows_of_batch(x, xi, some_level().sigma);
+            const DsmLoss loss = large_dsm_gradient(p, scaled_level(), {x, xi}, gradient, 2);
+            const Rows rows = test::rows_of_batch(x, xi, scaled_level().sigma);
             const Weights w(p);
             Weights expected = w, size = w;
-            test::gradients(w, rows, some_level(), expected, size);
+            test::gradients(w, rows, scaled_level(), expected, size);
             SCOPED_TRACE(std::string(name_of(phi)) + " D " + std::to_string(D) + " U " + std::to_string(U) + " N " +
                          std::to_string(N) + " B " + std::to_string(B));
             expect_gradient(gradient, expected, size, B);
             double plain = 0.0, excess = 0.0;
-            test::objective(w, rows, some_level(), &plain, &excess);
+            test::objective(w, rows, scaled_level(), &plain, &excess);
             EXPECT_NEAR(loss.loss, plain, 1e-4 * plain);
             EXPECT_NEAR(loss.excess, excess, 1e-4 * plain);
             if (testing::Test::HasFatalFailure()) return;
@@ -84,12 +67,7 @@ TEST(LargeDsm, GradientMatchesDoubleInAllSizes) {
 // The reference itself: its gradient against central differences of its loss, in double.
 TEST(LargeDsm, ReferenceGradientIsTheSlopeOfTheLoss) {
   NormalSource source(20);
-  DsmLevel level = some_level();
-  level.antithetic = true;
-  level.confinement_points = 3;
-  level.confinement_pull = 0.3;
-  level.confinement_radius[0] = 2.0;
-  level.confinement_radius[1] = 20.0;
+  const DsmLevel level = test::confined_level(true, 3);
   const Rows rows = test::rows_of_step(source, level, 18, 6, 1, 4);
   for (const Nonlinearity phi : {Nonlinearity::tanh, Nonlinearity::softplus, Nonlinearity::sigmoid}) {
     Weights w(some_parameters(phi, 18, 2, 11)), expected = w, size = w;
@@ -196,50 +174,19 @@ INSTANTIATE_TEST_SUITE_P(Vectors, Golden,
                                          std::pair{"rsn_37_130_9_relu", Nonlinearity::relu}),
                          [](const auto& golden) { return std::string(golden.param.first); });
 
-using test::Trained;
-Trained train(const DsmParameters& p, const OptimizerSettings& o, const DsmLevel& level, std::int64_t B,
-              const std::vector<float>& rates, int n_threads, std::size_t steps_a_call = 1000) {
-  return test::train(*make_large_session(p, o, n_threads), p, level, B, rates, steps_a_call);
+test::MakeSession on_threads(int n_threads) {
+  return
+      [n_threads](const DsmParameters& p, const OptimizerSettings& o) { return make_large_session(p, o, n_threads); };
 }
 
-void expect_training(const DsmParameters& p, const OptimizerSettings& o, const DsmLevel& level, std::int64_t B,
-                     const std::vector<float>& rates) {
-  test::expect_training(train(p, o, level, B, rates, 2), p, o, level, B, rates, {1e-3, 0.2});
-}
+TEST(LargeDsmSession, AdamWithDecayAndRunningMean) { test::expect_adam_with_decay_and_running_mean(on_threads(2)); }
 
-TEST(LargeDsmSession, AdamWithDecayAndRunningMean) {
-  OptimizerSettings o;
-  o.weight_decay = 1e-2;
-  o.ema = 0.9;
-  expect_training(some_parameters(Nonlinearity::relu, 20, 0, 65), o, some_level(), 24,
-                  {1e-3f, 2e-3f, 1e-3f, 5e-4f, 1e-4f, 1e-3f});
-}
+TEST(LargeDsmSession, AmsgradWithInputsAndOddSizes) { test::expect_amsgrad_with_inputs_and_odd_sizes(on_threads(2)); }
 
-TEST(LargeDsmSession, AmsgradWithInputsAndOddSizes) {
-  OptimizerSettings o;
-  o.amsgrad = true;
-  expect_training(some_parameters(Nonlinearity::tanh, 19, 3, 33), o, some_level(), 33, std::vector<float>(8, 1e-3f));
-}
-
-TEST(LargeDsmSession, AdamwWithClipping) {
-  OptimizerSettings o;
-  o.kind = OptimizerKind::adamw;
-  o.weight_decay = 0.1;
-  o.clip_norm = 0.5;
-  expect_training(some_parameters(Nonlinearity::softplus, 17, 1, 40), o, some_level(), 16,
-                  std::vector<float>(5, 1e-3f));
-}
+TEST(LargeDsmSession, AdamwWithClipping) { test::expect_adamw_with_clipping(on_threads(2)); }
 
 TEST(LargeDsmSession, AntitheticPairsAndConfinementPoints) {
-  DsmLevel level = some_level();
-  level.antithetic = true;
-  level.confinement_points = 5;
-  level.confinement_pull = 0.3;
-  level.confinement_radius[0] = 2.0;
-  level.confinement_radius[1] = 20.0;
-  OptimizerSettings o;
-  o.ema = 0.5;
-  expect_training(some_parameters(Nonlinearity::relu, 18, 2, 50), o, level, 12, std::vector<float>(5, 1e-3f));
+  test::expect_antithetic_pairs_and_confinement_points(on_threads(2));
 }
 
 TEST(LargeDsmSession, SameBitsOnAnyNumberOfThreadsAndInAnyNumberOfCalls) {
@@ -248,73 +195,22 @@ TEST(LargeDsmSession, SameBitsOnAnyNumberOfThreadsAndInAnyNumberOfCalls) {
     o.ema = 0.99;
     o.amsgrad = true;
     o.clip_norm = clip;
-    DsmLevel level = some_level();
-    level.confinement_points = 3;
-    level.confinement_pull = 0.1;
-    level.confinement_radius[0] = 2.0;
-    level.confinement_radius[1] = 20.0;
+    const DsmLevel level = test::confined_level(false, 3);
     const DsmParameters p = some_parameters(Nonlinearity::relu, 40, 2, 700);
     const std::vector<float> rates(9, 1e-3f);
-    const Trained one = train(p, o, level, 70, rates, 1);
-    for (const int n_threads : {2, 3, 5}) {
-      const Trained more = train(p, o, level, 70, rates, n_threads, 4);
-      EXPECT_EQ(more.parameters.W_in, one.parameters.W_in);
-      EXPECT_EQ(more.parameters.b, one.parameters.b);
-      EXPECT_EQ(more.parameters.V, one.parameters.V);
-      EXPECT_EQ(more.averaged.V, one.averaged.V);
-      for (std::size_t t = 0; t < rates.size(); ++t) {
-        EXPECT_EQ(more.losses[t].loss, one.losses[t].loss);
-        EXPECT_EQ(more.losses[t].excess, one.losses[t].excess);
-        EXPECT_EQ(more.losses[t].gradient_norm, one.losses[t].gradient_norm);
-      }
-    }
+    const auto train = [&](int n_threads, std::size_t steps_a_call) {
+      return test::train(*on_threads(n_threads)(p, o), p, level, 70, rates, steps_a_call);
+    };
+    const test::Trained one = train(1, 1000);
+    for (const int n_threads : {2, 3, 5}) test::expect_same(train(n_threads, 4), one);
   }
 }
 
-TEST(LargeDsmSession, ResettingTheOptimiserStartsItAnew) {
-  const DsmParameters p = some_parameters(Nonlinearity::relu, 20, 0, 30);
-  OptimizerSettings o;
-  o.amsgrad = true;
-  o.ema = 0.9;
-  const std::vector<float> rates(3, 1e-3f);
-  std::vector<DsmLoss> losses(3);
-  NormalSource source(20);
-  const auto session = make_large_session(p, o, 2);
-  session->run(source, some_level(), 16, 8, 0, rates, losses);
-  session->reset_optimizer();
-  session->reset_average();
-  const DsmParameters half = session->parameters();
-  EXPECT_EQ(session->averaged().V, half.V);
-  session->run(source, some_level(), 16, 8, 3, rates, losses);
-  const auto fresh = make_large_session(half, o, 2);
-  fresh->run(source, some_level(), 16, 8, 3, rates, losses);
-  EXPECT_EQ(session->parameters().V, fresh->parameters().V);
-  EXPECT_EQ(session->averaged().W_in, fresh->averaged().W_in);
-}
+TEST(LargeDsmSession, ResettingTheOptimiserStartsItAnew) { test::expect_reset_starts_anew(on_threads(2)); }
 
-TEST(LargeDsmSession, RefusesWhatDoesNotFit) {
-  const DsmParameters p = some_parameters(Nonlinearity::relu, 20, 0, 30);
-  DsmParameters wrong = p;
-  wrong.V = Matrix<float>(20, 29);
-  EXPECT_THROW(make_large_session(wrong, {}, 1), Error);
-  const auto session = make_large_session(p, {}, 1);
-  NormalSource source(21);
-  std::vector<float> rates(1, 1e-3f);
-  std::vector<DsmLoss> losses(1);
-  EXPECT_THROW(session->run(source, some_level(), 16, 8, 0, rates, losses), Error);
-  NormalSource fits(20);
-  DsmLevel level = some_level();
-  level.antithetic = true;
-  EXPECT_THROW(session->run(fits, level, 15, 8, 0, rates, losses), Error);
-}
+TEST(LargeDsmSession, RefusesWhatDoesNotFit) { test::expect_refusals(on_threads(1)); }
 
-// Weights that are not finite show in the loss.
-TEST(LargeDsmSession, NanShowsInTheLoss) {
-  DsmParameters p = some_parameters(Nonlinearity::relu, 20, 0, 30);
-  p.V(3, 4) = NAN;
-  const Trained trained = train(p, {}, some_level(), 16, {1e-3f}, 2);
-  EXPECT_TRUE(std::isnan(trained.losses[0].loss));
-}
+TEST(LargeDsmSession, NanShowsInTheLoss) { test::expect_nan_in_the_loss(on_threads(2)); }
 
 }  // namespace
 }  // namespace tarn::cpu

@@ -16,40 +16,16 @@ using test::half_ulp;
 using test::normal_matrix;
 using test::NormalSource;
 using test::Rows;
+using test::scaled_level;
 using test::some_parameters;
 using test::Weights;
 
-DsmLevel scaled_level() {
-  DsmLevel level;
-  level.sigma = 0.4;
-  level.output_scale = 1.0 / (0.4 * 0.4);
-  level.loss_scale = 0.4 * 0.4;
-  return level;
-}
 DsmLevel plain_level() {
   DsmLevel level;
   level.sigma = 0.7;
   return level;
 }
-DsmLevel confined_level() {
-  DsmLevel level = scaled_level();
-  level.antithetic = true;
-  level.confinement_points = 3;
-  level.confinement_pull = 0.3;
-  level.confinement_radius[0] = 2.0;
-  level.confinement_radius[1] = 20.0;
-  return level;
-}
-
-Rows rows_of_batch(const Matrix<float>& x, const Matrix<float>& xi, double sigma) {
-  Rows rows{Matrix<double>(x.rows(), x.cols()), Matrix<double>(xi.rows(), xi.cols()),
-            std::vector<double>(static_cast<std::size_t>(x.rows()), 1.0), x.rows()};
-  for (std::int64_t i = 0; i < x.rows(); ++i) {
-    for (std::int64_t k = 0; k < x.cols(); ++k) rows.points(i, k) = x(i, k) + (k < xi.cols() ? sigma * xi(i, k) : 0.0);
-    for (std::int64_t d = 0; d < xi.cols(); ++d) rows.targets(i, d) = xi(i, d) / sigma;
-  }
-  return rows;
-}
+DsmLevel confined_level() { return test::confined_level(true, 3); }
 
 TEST(SmallDsm, GradientMatchesDouble) {
   const auto backend = make_cpu_backend(1);
@@ -63,7 +39,7 @@ TEST(SmallDsm, GradientMatchesDouble) {
             const Matrix<float> x = normal_matrix(B, D + U, 30), xi = normal_matrix(B, D, 31);
             DsmParameters found;
             const DsmLoss loss = backend->dsm_gradient(p, level, {x, xi}, found);
-            const Rows rows = rows_of_batch(x, xi, level.sigma);
+            const Rows rows = test::rows_of_batch(x, xi, level.sigma);
             const Weights w(p);
             Weights expected = w, size = w;
             test::gradients(w, rows, level, expected, size);
@@ -149,12 +125,6 @@ Trained train(const DsmParameters& p, const OptimizerSettings& o, const DsmLevel
   return test::train(*make_cpu_backend(n_threads)->make_dsm_session(p, o), p, level, B, rates, steps_a_call);
 }
 
-void expect_equal(const DsmParameters& a, const DsmParameters& b) {
-  EXPECT_EQ(a.W_in, b.W_in);
-  EXPECT_EQ(a.b, b.b);
-  EXPECT_EQ(a.V, b.V);
-}
-
 // What the session's rounding leaves of the optimiser's steps.
 void expect_training(const DsmParameters& p, const OptimizerSettings& o, const DsmLevel& level, std::int64_t B,
                      const std::vector<float>& rates) {
@@ -200,7 +170,7 @@ TEST(SmallDsmSession, ClippingLeavesSmallGradientsAlone) {
   const DsmParameters p = some_parameters(Nonlinearity::relu, 2, 0, 40);
   const Trained clipped = train(p, o, plain_level(), 16, rates);
   o.clip_norm = 0.0;
-  expect_equal(clipped.parameters, train(p, o, plain_level(), 16, rates).parameters);
+  test::expect_same(clipped.parameters, train(p, o, plain_level(), 16, rates).parameters);
   EXPECT_GT(clipped.losses[0].gradient_norm, 0.0);
 }
 
@@ -226,15 +196,7 @@ TEST(SmallDsmSession, SameBitsForAnyNumberOfCallsThreadsAndInstructionSets) {
       o.clip_norm = clip;
       const DsmParameters p = some_parameters(D == 3 ? Nonlinearity::tanh : Nonlinearity::relu, D, 0, 37);
       const Trained one = train(p, o, confined_level(), 64, rates);
-      const auto same = [&](const Trained& other) {
-        expect_equal(other.parameters, one.parameters);
-        expect_equal(other.averaged, one.averaged);
-        for (std::size_t t = 0; t < rates.size(); ++t) {
-          ASSERT_EQ(other.losses[t].loss, one.losses[t].loss) << "step " << t;
-          ASSERT_EQ(other.losses[t].excess, one.losses[t].excess);
-          ASSERT_EQ(other.losses[t].gradient_norm, one.losses[t].gradient_norm);
-        }
-      };
+      const auto same = [&](const Trained& other) { test::expect_same(other, one); };
       same(train(p, o, confined_level(), 64, rates, 2, 7));
       same(train(p, o, confined_level(), 64, rates, 1, 1));
       for (const Isa isa : available_isas()) {
@@ -261,12 +223,12 @@ TEST(SmallDsmSession, ResettingStartsAnew) {
   session->reset_optimizer();
   session->reset_average();
   const DsmParameters half = session->parameters();
-  expect_equal(session->averaged(), half);
+  test::expect_same(session->averaged(), half);
   session->run(source, plain_level(), 16, 8, 3, rates, losses);
   const auto fresh = backend->make_dsm_session(half, o);
   fresh->run(source, plain_level(), 16, 8, 3, rates, losses);
-  expect_equal(session->parameters(), fresh->parameters());
-  expect_equal(session->averaged(), fresh->averaged());
+  test::expect_same(session->parameters(), fresh->parameters());
+  test::expect_same(session->averaged(), fresh->averaged());
 }
 
 TEST(SmallDsmSession, RefusesWhatDoesNotFitAndShowsNan) {

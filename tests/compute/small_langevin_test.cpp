@@ -5,47 +5,17 @@
 #include <algorithm>
 #include <cmath>
 
-#include "compute/large_reference.hpp"
+#include "compute/langevin_checks.hpp"
 #include "tarn/core/isa.hpp"
 
 namespace tarn {
 namespace {
 
-using test::half_ulp;
+using Chains = test::HostChains;
+using test::some_steps;
 using Net = test::LargeCase;  // its formulas hold for any D
 
 constexpr Integrator both_integrators[] = {Integrator::euler_maruyama, Integrator::leimkuhler_matthews};
-
-struct Chains {
-  Matrix<float> x, u, clamp;
-  std::vector<std::int64_t> bad;
-
-  Chains(const Net& net, std::int64_t n)
-      : x(test::normal_matrix(n, net.D, 10)),
-        u(test::normal_matrix(n, net.U, 11)),
-        bad(static_cast<std::size_t>(n), -1) {}
-  ChainBlock block() { return rows(0, x.rows()); }
-  /// The part of the block from row `begin` to `end`.
-  ChainBlock rows(std::int64_t begin, std::int64_t end) {
-    ChainBlock b;
-    b.x = x.view().slice(begin, end);
-    if (!u.empty()) b.u = u.view().slice(begin, end);
-    if (!clamp.empty()) b.clamp = clamp.view().slice(begin, end);
-    b.first_bad_step = bad.data() + begin;
-    return b;
-  }
-};
-
-LangevinSteps some_steps(std::int64_t n, Integrator integrator) {
-  LangevinSteps s;
-  s.integrator = integrator;
-  s.dt = 0.01f;
-  s.seed = 77;
-  s.first_chain = 1000;
-  s.first_step = 5;
-  s.n_steps = n;
-  return s;
-}
 
 class RestoreIsa {
  public:
@@ -54,30 +24,6 @@ class RestoreIsa {
  private:
   std::string before_{name_of(current_isa())};
 };
-
-// Rounding of one step, as a share of what is added up: 4 for the two fma into x, 6 for the noise (its sum, its factor
-// and the product). The bound of the drift grows with D + U and N: large_reference.hpp.
-void expect_one_step(const Net& net, const Chains& before, const Chains& after, const LangevinSteps& steps) {
-  for (std::int64_t i = 0; i < before.x.rows(); ++i) {
-    const auto f = test::reference_drift(net, before.x.row(i), before.u.row(i));
-    const auto noise =
-        test::reference_noise(steps, steps.first_chain + static_cast<std::uint64_t>(i), steps.first_step, net.D);
-    for (std::int64_t d = 0; d < net.D; ++d) {
-      const test::Bounded& drift = f[static_cast<std::size_t>(d)];
-      const double xi = noise[static_cast<std::size_t>(d)];
-      double expected = before.x(i, d) + static_cast<double>(steps.dt) * drift.value + xi;
-      double bound = steps.dt * (drift.error + 4 * half_ulp * std::fabs(drift.value)) +
-                     half_ulp * (4 * std::fabs(before.x(i, d)) + 6 * std::fabs(xi));
-      if (!before.clamp.empty() && !std::isnan(before.clamp(i, d))) {
-        expected = before.clamp(i, d);
-        bound = 0.0;
-      }
-      ASSERT_NEAR(after.x(i, d), expected, bound)
-          << "step " << steps.first_step << " chain " << i << " component " << d;
-    }
-    ASSERT_EQ(after.bad[static_cast<std::size_t>(i)], -1);
-  }
-}
 
 TEST(SmallLangevin, TwentyStepsMatchDoubleOneByOneAndTogether) {
   const auto backend = make_cpu_backend(1);
@@ -94,10 +40,7 @@ TEST(SmallLangevin, TwentyStepsMatchDoubleOneByOneAndTogether) {
             if (N == 33 || N == 257) net.add_map();
             const auto prepared = backend->prepare(net.view());
             Chains chains(net, n_chains);
-            if (N == 33) {
-              chains.clamp = test::normal_matrix(n_chains, D, 13);
-              for (std::int64_t i = 0; i < chains.clamp.size(); i += 2) chains.clamp.data()[i] = NAN;
-            }
+            if (N == 33) chains.hold_every(2);
             LangevinSteps all = some_steps(n_steps, integrator);
             if (N == 1 && U == 2) all.noise_scale = 0.0f;  // the drift alone
             if (N == 31 && U == 2) all.noise_scale = 0.5f;
@@ -109,7 +52,7 @@ TEST(SmallLangevin, TwentyStepsMatchDoubleOneByOneAndTogether) {
               one.first_step += static_cast<std::uint64_t>(t);
               const Chains before = chains;
               backend->advance(*prepared, one, chains.block());
-              expect_one_step(net, before, chains, one);
+              test::expect_one_step(net, before, chains, one);
               if (HasFatalFailure()) return;
             }
             // the normal that two steps share is the same whether or not a call ends between them
@@ -135,14 +78,7 @@ TEST(SmallLangevin, DriftAtPointsMatchesDouble) {
           Matrix<float> out(n_points + 1, D);
           std::fill_n(out.row(n_points), D, 7.0f);  // a guard row
           backend->drift(*prepared, points, out.view().slice(0, n_points));
-          for (std::int64_t i = 0; i < n_points; ++i) {
-            const auto f = test::reference_drift(net, points.row(i), points.row(i) + D);
-            for (std::int64_t d = 0; d < D; ++d) {
-              const test::Bounded& expected = f[static_cast<std::size_t>(d)];
-              ASSERT_NEAR(out(i, d), expected.value, expected.error)
-                  << name_of(phi) << " D " << D << " U " << U << " point " << i;
-            }
-          }
+          test::expect_drift(net, points, out);
           for (std::int64_t d = 0; d < D; ++d) ASSERT_EQ(out(n_points, d), 7.0f);
         }
       }

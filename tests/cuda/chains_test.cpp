@@ -6,13 +6,14 @@
 #include <cmath>
 
 #include "cuda/device.hpp"
+#include "message_of.hpp"
 #include "sampling/chain_resume_checks.hpp"
-#include "tarn/core/error.hpp"
 
 namespace tarn {
 namespace {
 
 using test::KeepingSink;
+using test::message_of;
 
 // `a` and `b` to `tolerance` of 1 + |a|; bit by bit where it is 0. NaN stands for a chain that was lost: at the same places.
 void expect_close(const std::vector<float>& a, const std::vector<float>& b, float tolerance) {
@@ -62,15 +63,6 @@ TEST_P(ChainsOnDevice, EveryPauseIsAPlaceToGoOn) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, ChainsOnDevice, testing::ValuesIn(test::kinds_of_run()),
                          [](const auto& tested) { return tested.param.name; });
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 TEST(CudaDevices, OneThatIsNotThereIsExplained) {
   EXPECT_THAT(message_of([] { make_backend("cuda:x"); }), testing::HasSubstr("must be a number"));

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-#include "compute/large_dsm_reference.hpp"
+#include "compute/dsm_levels.hpp"
 #include "context.hpp"
 #include "cuda/device.hpp"
 #include "cuda/memory.hpp"
@@ -108,26 +108,15 @@ void expect_rows(std::int64_t D, std::int64_t U, std::int64_t B, const DsmLevel&
   }
 }
 
-DsmLevel level_of(bool antithetic, std::int64_t confinement_points) {
-  DsmLevel level;
-  level.sigma = 0.4;
-  level.antithetic = antithetic;
-  level.confinement_points = confinement_points;
-  level.confinement_pull = 0.3;
-  level.confinement_radius[0] = 2.0;
-  level.confinement_radius[1] = 20.0;
-  return level;
-}
-
 TEST(CudaDsmRows, AreTheHosts) {
   TARN_NEEDS_DEVICE();
   for (const std::int64_t D : {1, 2, 3, 4, 5, 31, 33, 257}) {
     for (const std::int64_t U : {0, 2}) {
       for (const std::int64_t B : {1, 2, 31, 34}) {
         SCOPED_TRACE("D " + std::to_string(D) + " U " + std::to_string(U) + " B " + std::to_string(B));
-        expect_rows(D, U, B, level_of(false, 0), B % 2 == 0);
-        expect_rows(D, U, B, level_of(false, 3), B % 2 == 1);
-        if (B % 2 == 0) expect_rows(D, U, B, level_of(true, 37), true);
+        expect_rows(D, U, B, test::confined_level(false, 0), B % 2 == 0);
+        expect_rows(D, U, B, test::confined_level(false, 3), B % 2 == 1);
+        if (B % 2 == 0) expect_rows(D, U, B, test::confined_level(true, 37), true);
         if (HasFatalFailure()) return;
       }
     }

@@ -5,88 +5,46 @@
 
 #include <cmath>
 
-#include "compute/dsm_session_checks.hpp"
+#include "compute/large_session_checks.hpp"
 #include "cuda/device.hpp"
 #include "tarn/data/batches.hpp"
 
 namespace tarn {
 namespace {
 
+using test::confined_level;
+using test::everything;
+using test::expect_same;
 using test::normal_matrix;
 using test::NormalSource;
+using test::scaled_level;
 using test::some_parameters;
 using test::Trained;
 
-DsmLevel some_level() {
-  DsmLevel level;
-  level.sigma = 0.4;
-  level.output_scale = 1.0 / (0.4 * 0.4);
-  level.loss_scale = 0.4 * 0.4;
-  return level;
-}
-DsmLevel confined_level(bool antithetic) {
-  DsmLevel level = some_level();
-  level.antithetic = antithetic;
-  level.confinement_points = 5;
-  level.confinement_pull = 0.3;
-  level.confinement_radius[0] = 2.0;
-  level.confinement_radius[1] = 20.0;
-  return level;
-}
-OptimizerSettings everything() {
-  OptimizerSettings o;
-  o.weight_decay = 1e-2;
-  o.amsgrad = true;
-  o.ema = 0.9;
-  o.clip_norm = 0.5;
-  return o;
-}
-
-void expect_training(const DsmParameters& p, const OptimizerSettings& o, const DsmLevel& level, std::int64_t B,
-                     const std::vector<float>& rates, std::size_t steps_a_call = 1000) {
-  const auto cuda = test::cuda_backend();
-  const auto session = cuda->make_dsm_session(p, o);
-  test::expect_training(test::train(*session, p, level, B, rates, steps_a_call), p, o, level, B, rates, {1e-3, 0.2});
+test::MakeSession on_device() {
+  return [cuda = std::shared_ptr<Backend>(test::cuda_backend())](const DsmParameters& p, const OptimizerSettings& o) {
+    return cuda->make_dsm_session(p, o);
+  };
 }
 
 TEST(CudaDsmSession, AdamWithDecayAndRunningMean) {
   TARN_NEEDS_DEVICE();
-  OptimizerSettings o;
-  o.weight_decay = 1e-2;
-  o.ema = 0.9;
-  expect_training(some_parameters(Nonlinearity::relu, 20, 0, 65), o, some_level(), 24,
-                  {1e-3f, 2e-3f, 1e-3f, 5e-4f, 1e-4f, 1e-3f});
+  test::expect_adam_with_decay_and_running_mean(on_device());
 }
 
 TEST(CudaDsmSession, AmsgradWithInputsAndOddSizes) {
   TARN_NEEDS_DEVICE();
-  OptimizerSettings o;
-  o.amsgrad = true;
-  expect_training(some_parameters(Nonlinearity::tanh, 19, 3, 33), o, some_level(), 33, std::vector<float>(8, 1e-3f));
-  expect_training(some_parameters(Nonlinearity::sigmoid, 1, 2, 31), o, some_level(), 7, std::vector<float>(11, 1e-3f));
+  test::expect_amsgrad_with_inputs_and_odd_sizes(on_device());
 }
 
 TEST(CudaDsmSession, AdamwWithClipping) {
   TARN_NEEDS_DEVICE();
-  OptimizerSettings o;
-  o.kind = OptimizerKind::adamw;
-  o.weight_decay = 0.1;
-  o.clip_norm = 0.5;
-  expect_training(some_parameters(Nonlinearity::softplus, 17, 1, 40), o, some_level(), 16,
-                  std::vector<float>(5, 1e-3f));
-  o.clip_norm = 1e6;  // never reached
-  expect_training(some_parameters(Nonlinearity::leaky_relu, 2, 0, 33), o, some_level(), 16,
-                  std::vector<float>(10, 1e-3f));
+  test::expect_adamw_with_clipping(on_device());
 }
 
 TEST(CudaDsmSession, AntitheticPairsAndConfinementPoints) {
   TARN_NEEDS_DEVICE();
-  OptimizerSettings o;
-  o.ema = 0.5;
-  expect_training(some_parameters(Nonlinearity::relu, 18, 2, 50), o, confined_level(true), 12,
-                  std::vector<float>(5, 1e-3f));
-  expect_training(some_parameters(Nonlinearity::softplus, 1, 0, 31), o, confined_level(false), 3,
-                  std::vector<float>(10, 1e-3f), 4);
+  test::expect_antithetic_pairs_and_confinement_points(on_device());
 }
 
 TEST(CudaDsmSession, TrainsAJ) {
@@ -99,24 +57,7 @@ TEST(CudaDsmSession, TrainsAJ) {
     o.weight_decay = 1e-2;
     o.clip_norm = clip;
     o.ema = 0.9;
-    expect_training(p, o, some_level(), 16, std::vector<float>(10, 1e-3f));
-  }
-}
-
-void expect_same(const DsmParameters& a, const DsmParameters& b) {
-  EXPECT_EQ(a.W_in, b.W_in);
-  EXPECT_EQ(a.b, b.b);
-  EXPECT_EQ(a.V, b.V);
-  EXPECT_EQ(a.A, b.A);
-}
-void expect_same(const Trained& a, const Trained& b) {
-  expect_same(a.parameters, b.parameters);
-  expect_same(a.averaged, b.averaged);
-  ASSERT_EQ(a.losses.size(), b.losses.size());
-  for (std::size_t t = 0; t < a.losses.size(); ++t) {
-    EXPECT_EQ(a.losses[t].loss, b.losses[t].loss) << t;
-    EXPECT_EQ(a.losses[t].excess, b.losses[t].excess) << t;
-    EXPECT_EQ(a.losses[t].gradient_norm, b.losses[t].gradient_norm) << t;
+    test::expect_training(on_device(), p, o, scaled_level(), 16, std::vector<float>(10, 1e-3f));
   }
 }
 
@@ -128,7 +69,7 @@ TEST(CudaDsmSession, SameBitsHoweverARunIsCutAndLaunched) {
   const std::vector<float> rates(21, 1e-3f);
   const auto run = [&](bool graphs, std::size_t steps_a_call) {
     const auto session = cuda::make_cuda_session(context, p, everything(), graphs);
-    return test::train(*session, p, confined_level(true), 14, rates, steps_a_call);
+    return test::train(*session, p, confined_level(true, 5), 14, rates, steps_a_call);
   };
   const Trained plain = run(false, 100);
   for (const std::size_t steps : {1u, 4u, 9u, 100u}) {
@@ -172,7 +113,7 @@ TEST(CudaDsmSession, SameBitsHoweverRowsArrive) {
       // enough steps for both halves of the buffers to come round again, over many epochs
       for (const std::size_t begin : {0u, 7u, 27u}) {
         const std::size_t n = begin == 0 ? 7 : (begin == 7 ? 20 : 503);
-        session->run(source, confined_level(antithetic), 6, 8, static_cast<std::int64_t>(begin),
+        session->run(source, confined_level(antithetic, 5), 6, 8, static_cast<std::int64_t>(begin),
                      std::span(rates).subspan(begin, n), std::span(out.losses).subspan(begin, n));
       }
       out.parameters = session->parameters();
@@ -200,13 +141,13 @@ TEST(CudaDsmSession, SeesThatTheTableIsAnother) {
   for (const std::uint64_t which : {40u, 41u}) {
     DatasetBatches resident(normal_matrix(20, 5, which), 3);
     Plain uploaded(normal_matrix(20, 5, which), 3, false);
-    both->run(resident, some_level(), 6, 8, 0, rates, losses);
-    plain->run(uploaded, some_level(), 6, 8, 0, rates, expected);
+    both->run(resident, scaled_level(), 6, 8, 0, rates, losses);
+    plain->run(uploaded, scaled_level(), 6, 8, 0, rates, expected);
     for (std::size_t t = 0; t < 4; ++t) EXPECT_EQ(losses[t].loss, expected[t].loss);
   }
   expect_same(both->parameters(), plain->parameters());
   DatasetBatches few(normal_matrix(5, 5, 42), 3);
-  EXPECT_THROW(both->run(few, some_level(), 6, 8, 0, rates, losses), Error);
+  EXPECT_THROW(both->run(few, scaled_level(), 6, 8, 0, rates, losses), Error);
 }
 
 TEST(CudaDsmSession, GoesOnFromAStoredState) {
@@ -219,9 +160,9 @@ TEST(CudaDsmSession, GoesOnFromAStoredState) {
   std::vector<DsmLoss> losses(9), rest(9);
   NormalSource source(7);
   const auto whole = cuda->make_dsm_session(p, everything());
-  whole->run(source, some_level(), 16, 8, 0, rates, losses);
+  whole->run(source, scaled_level(), 16, 8, 0, rates, losses);
   const TrainingState state = whole->state();
-  whole->run(source, some_level(), 16, 8, 9, rates, losses);
+  whole->run(source, scaled_level(), 16, 8, 9, rates, losses);
 
   const auto resumed = cuda->make_dsm_session(some_parameters(Nonlinearity::tanh, 6, 1, 30), everything());
   EXPECT_THROW(resumed->restore({}), Error);
@@ -229,7 +170,7 @@ TEST(CudaDsmSession, GoesOnFromAStoredState) {
   other.V.data()[0] += 1.0f;
   const auto fresh = cuda->make_dsm_session(other, everything());
   fresh->restore(state);
-  fresh->run(source, some_level(), 16, 8, 9, rates, rest);
+  fresh->run(source, scaled_level(), 16, 8, 9, rates, rest);
   expect_same(fresh->parameters(), whole->parameters());
   expect_same(fresh->averaged(), whole->averaged());
   for (std::size_t t = 0; t < 9; ++t) EXPECT_EQ(rest[t].loss, losses[t].loss);
@@ -245,50 +186,17 @@ TEST(CudaDsmSession, GoesOnFromAStoredState) {
 
 TEST(CudaDsmSession, ResettingTheOptimiserStartsItAnew) {
   TARN_NEEDS_DEVICE();
-  const auto cuda = test::cuda_backend();
-  const std::vector<float> rates(3, 1e-3f);
-  std::vector<DsmLoss> losses(3);
-  NormalSource source(20);
-  const auto session = cuda->make_dsm_session(some_parameters(Nonlinearity::relu, 20, 0, 30), everything());
-  session->run(source, some_level(), 16, 8, 0, rates, losses);
-  session->reset_optimizer();
-  session->reset_average();
-  const DsmParameters half = session->parameters();
-  expect_same(session->averaged(), half);
-  session->run(source, some_level(), 16, 8, 3, rates, losses);
-  const auto fresh = cuda->make_dsm_session(half, everything());
-  fresh->run(source, some_level(), 16, 8, 3, rates, losses);
-  expect_same(session->parameters(), fresh->parameters());
-  expect_same(session->averaged(), fresh->averaged());
+  test::expect_reset_starts_anew(on_device());
 }
 
 TEST(CudaDsmSession, RefusesWhatDoesNotFit) {
   TARN_NEEDS_DEVICE();
-  const auto cuda = test::cuda_backend();
-  const DsmParameters p = some_parameters(Nonlinearity::relu, 20, 0, 30);
-  DsmParameters wrong = p;
-  wrong.V = Matrix<float>(20, 29);
-  EXPECT_THROW(cuda->make_dsm_session(wrong, {}), Error);
-  const auto session = cuda->make_dsm_session(p, {});
-  NormalSource source(21), fits(20);
-  std::vector<float> rates(1, 1e-3f);
-  std::vector<DsmLoss> losses(1), more(2);
-  EXPECT_THROW(session->run(source, some_level(), 16, 8, 0, rates, losses), Error);
-  EXPECT_THROW(session->run(fits, some_level(), 16, 8, 0, rates, more), Error);
-  EXPECT_THROW(session->run(fits, confined_level(true), 15, 8, 0, rates, losses), Error);
-  EXPECT_THROW(session->run(fits, some_level(), 0, 8, 0, rates, losses), Error);
-  DsmLevel level = confined_level(false);
-  level.confinement_radius[0] = 0.0;
-  EXPECT_THROW(session->run(fits, level, 16, 8, 0, rates, losses), Error);
+  test::expect_refusals(on_device());
 }
 
 TEST(CudaDsmSession, NanShowsInTheLoss) {
   TARN_NEEDS_DEVICE();
-  const auto cuda = test::cuda_backend();
-  DsmParameters p = some_parameters(Nonlinearity::relu, 20, 0, 30);
-  p.V(3, 4) = NAN;
-  const auto session = cuda->make_dsm_session(p, {});
-  EXPECT_TRUE(std::isnan(test::train(*session, p, some_level(), 16, {1e-3f}, 1).losses[0].loss));
+  test::expect_nan_in_the_loss(on_device());
 }
 
 double length_of_difference(const DsmParameters& a, const DsmParameters& b) {
@@ -326,14 +234,14 @@ TEST(CudaDsmSession, TwoHundredStepsBesideTheCpu) {
     for (const std::int64_t until : {1, 10, 200}) {
       const std::vector<float> rates(static_cast<std::size_t>(until - done), 1e-3f);
       std::vector<DsmLoss> losses(rates.size());
-      on_cpu->run(source, some_level(), 32, 8, done, rates, losses);
-      on_cuda->run(source, some_level(), 32, 8, done, rates, losses);
+      on_cpu->run(source, scaled_level(), 32, 8, done, rates, losses);
+      on_cuda->run(source, scaled_level(), 32, 8, done, rates, losses);
       done = until;
       const DsmParameters w = on_cpu->parameters();
       const Matrix<float> x = normal_matrix(32, c.D, 51), xi = normal_matrix(32, c.D, 52);
       DsmParameters a, b, zero = w;
-      cpu->dsm_gradient(w, some_level(), {x, xi}, a);
-      cuda->dsm_gradient(w, some_level(), {x, xi}, b);
+      cpu->dsm_gradient(w, scaled_level(), {x, xi}, a);
+      cuda->dsm_gradient(w, scaled_level(), {x, xi}, b);
       const auto relative = [](const Matrix<float>& found, const Matrix<float>& expected) {
         double difference = 0.0, square = 0.0;
         for (std::int64_t i = 0; i < found.size(); ++i) {

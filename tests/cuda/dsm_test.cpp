@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "compute/large_dsm_reference.hpp"
+#include "compute/dsm_levels.hpp"
 #include "cuda/device.hpp"
 #include "tarn/compute/trained_skew.hpp"
 
@@ -15,10 +15,8 @@ using test::normal_matrix;
 using test::Weights;
 
 DsmLevel some_level(double output_scale) {
-  DsmLevel level;
-  level.sigma = 0.4;
+  DsmLevel level = test::scaled_level();
   level.output_scale = output_scale;
-  level.loss_scale = 0.4 * 0.4;
   return level;
 }
 
@@ -52,16 +50,6 @@ void expect_close(const DsmParameters& found, const Weights& expected, const Wei
   compare(found.V, expected.V, size.V, cpu.V, "dV");
 }
 
-test::Rows rows_of_batch(const Matrix<float>& x, const Matrix<float>& xi, double sigma) {
-  test::Rows rows{Matrix<double>(x.rows(), x.cols()), Matrix<double>(xi.rows(), xi.cols()),
-                  std::vector<double>(static_cast<std::size_t>(x.rows()), 1.0), x.rows()};
-  for (std::int64_t i = 0; i < x.rows(); ++i) {
-    for (std::int64_t k = 0; k < x.cols(); ++k) rows.points(i, k) = x(i, k) + (k < xi.cols() ? sigma * xi(i, k) : 0.0);
-    for (std::int64_t d = 0; d < xi.cols(); ++d) rows.targets(i, d) = xi(i, d) / sigma;
-  }
-  return rows;
-}
-
 class CudaDsm : public testing::TestWithParam<Nonlinearity> {};
 
 TEST_P(CudaDsm, GradientMatchesDoubleAndTheCpu) {
@@ -80,7 +68,7 @@ TEST_P(CudaDsm, GradientMatchesDoubleAndTheCpu) {
           DsmParameters found, on_cpu;
           const DsmLoss loss = cuda->dsm_gradient(p, level, {x, xi}, found);
           cpu->dsm_gradient(p, level, {x, xi}, on_cpu);
-          const test::Rows rows = rows_of_batch(x, xi, level.sigma);
+          const test::Rows rows = test::rows_of_batch(x, xi, level.sigma);
           const Weights w(p);
           Weights expected = w, size = w;
           test::gradients(w, rows, level, expected, size);
@@ -112,7 +100,7 @@ TEST_P(CudaDsm, GradientWithATrainedJ) {
     cpu->dsm_gradient(p, level, {x, xi}, on_cpu);
     const Weights w(p);
     Weights expected = w, size = w;
-    test::gradients(w, rows_of_batch(x, xi, level.sigma), level, expected, size);
+    test::gradients(w, test::rows_of_batch(x, xi, level.sigma), level, expected, size);
     SCOPED_TRACE("D " + std::to_string(D));
     expect_close(found, expected, size, on_cpu);
     // with two outputs J has one entry, which its norm fixes: the gradient is nothing but rounding

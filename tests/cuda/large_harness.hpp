@@ -3,13 +3,13 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <vector>
 
-#include "compute/large_reference.hpp"
+#include "compute/langevin_checks.hpp"
 #include "cuda/device.hpp"
 #include "large_chains.hpp"
 #include "memory.hpp"
@@ -52,58 +52,6 @@ class Guarded {
   cuda::DeviceBuffer<T> all_;
 };
 
-/// A block of chains of the host. `r` and `P` are there in reservoir mode only.
-struct HostChains {
-  Matrix<float> x, u, clamp, r, P, private_noise;
-  std::vector<std::int64_t> bad;
-
-  HostChains(const LargeCase& net, std::int64_t n)
-      : x(normal_matrix(n, net.D, 10)), u(normal_matrix(n, net.U, 11)), bad(static_cast<std::size_t>(n), -1) {}
-  void hold_every(std::int64_t which) {
-    clamp = normal_matrix(x.rows(), x.cols(), 13);
-    for (std::int64_t i = 0; i < clamp.size(); ++i) {
-      if (i % which != 0) clamp.data()[i] = NAN;
-    }
-  }
-  ChainBlock block() {
-    ChainBlock b;
-    b.x = x;
-    b.u = u;
-    if (!clamp.empty()) b.clamp = clamp;
-    b.first_bad_step = bad.data();
-    return b;
-  }
-  ReservoirBlock reservoir_block() {
-    ReservoirBlock b;
-    b.chains = block();
-    b.r = r;
-    b.P = P;
-    if (!private_noise.empty()) b.private_noise = private_noise;
-    return b;
-  }
-};
-
-inline LangevinSteps some_steps(std::int64_t n, Integrator integrator = Integrator::euler_maruyama) {
-  LangevinSteps s;
-  s.integrator = integrator;
-  s.dt = 0.01f;
-  s.seed = 77;
-  s.first_chain = 1000;
-  s.first_step = 5;
-  s.n_steps = n;
-  return s;
-}
-
-/// Equal bits, or NaN in both.
-inline void expect_same(const Matrix<float>& a, const Matrix<float>& b, const char* what) {
-  ASSERT_EQ(a.size(), b.size());
-  for (std::int64_t i = 0; i < a.size(); ++i) {
-    if (std::isnan(a.data()[i]) && std::isnan(b.data()[i])) continue;
-    ASSERT_EQ(std::bit_cast<std::uint32_t>(a.data()[i]), std::bit_cast<std::uint32_t>(b.data()[i]))
-        << what << ": row " << i / a.cols() << ", column " << i % a.cols();
-  }
-}
-
 /// Each value within `tolerance (1 + |value|)`, or NaN in both.
 inline void expect_close(const Matrix<float>& a, const Matrix<float>& b, double tolerance, const char* what) {
   ASSERT_EQ(a.size(), b.size());
@@ -145,6 +93,14 @@ class OnDevice : public ::testing::Test {
     x.download(chains.x.data(), stream());
     r.download(chains.r.data(), stream());
     bad.download(chains.bad.data(), stream());
+  }
+
+  /// The same for the checks of any backend.
+  OnNetwork on_device() {
+    return [this](const LargeCase& net) -> Advance {
+      const auto network = std::make_shared<const cuda::LargeDeviceNetwork>(net.view(), stream().handle());
+      return [this, network](const LangevinSteps& steps, HostChains& chains) { advance(*network, steps, chains); };
+    };
   }
 
   Matrix<float> drift(const cuda::LargeDeviceNetwork& network, const Matrix<float>& points) {

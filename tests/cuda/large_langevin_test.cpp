@@ -1,6 +1,5 @@
 // Large-D chains on the device: against double, one step at a time; against the CPU backend, many steps with the same noise; and
 // against themselves, however calls and tiles are cut.
-#include <algorithm>
 #include <utility>
 
 #include "cuda/large_harness.hpp"
@@ -10,29 +9,7 @@ namespace {
 
 using cuda::LargeDeviceNetwork;
 
-class LargeLangevinOnDevice : public OnDevice {
- protected:
-  void expect_one_step(const LargeCase& net, HostChains chains, const LangevinSteps& steps) {
-    const Matrix<float> before = chains.x;
-    advance(LargeDeviceNetwork(net.view(), stream().handle()), steps, chains);
-    for (std::int64_t i = 0; i < before.rows(); ++i) {
-      const auto f = reference_drift(net, before.row(i), chains.u.row(i));
-      const auto noise =
-          reference_noise(steps, steps.first_chain + static_cast<std::uint64_t>(i), steps.first_step, net.D);
-      for (std::int64_t d = 0; d < net.D; ++d) {
-        const Bounded& drift = f[static_cast<std::size_t>(d)];
-        const double xi = noise[static_cast<std::size_t>(d)];
-        double expected = before(i, d) + static_cast<double>(steps.dt) * drift.value + xi;
-        if (!chains.clamp.empty() && std::isfinite(chains.clamp(i, d))) expected = chains.clamp(i, d);
-        const double bound = steps.dt * (drift.error + 4 * half_ulp * std::fabs(drift.value)) +
-                             half_ulp * (4 * std::fabs(before(i, d)) + 6 * std::fabs(xi));
-        ASSERT_NEAR(chains.x(i, d), expected, bound)
-            << "D " << net.D << ", N " << net.N << ", chain " << i << ", component " << d;
-      }
-      ASSERT_EQ(chains.bad[static_cast<std::size_t>(i)], -1);
-    }
-  }
-};
+using LargeLangevinOnDevice = OnDevice;
 
 TEST_F(LargeLangevinOnDevice, DriftMatchesDouble) {
   for (const Nonlinearity phi : all_nonlinearities) {
@@ -44,14 +21,7 @@ TEST_F(LargeLangevinOnDevice, DriftMatchesDouble) {
           if (N == 257) net.add_map();
           if (N == 257 && U == 2) net.add_shift();
           const Matrix<float> points = normal_matrix(N == 31 ? 1 : (N == 257 ? 5 : 33), D + U, 12);
-          const Matrix<float> out = drift(LargeDeviceNetwork(net.view(), stream().handle()), points);
-          for (std::int64_t i = 0; i < points.rows(); ++i) {
-            const auto f = reference_drift(net, points.row(i), points.row(i) + D);
-            for (std::int64_t d = 0; d < D; ++d) {
-              ASSERT_NEAR(out(i, d), f[static_cast<std::size_t>(d)].value, f[static_cast<std::size_t>(d)].error)
-                  << name_of(phi) << " D " << D << " U " << U << " N " << N << " point " << i << " component " << d;
-            }
-          }
+          expect_drift(net, points, drift(LargeDeviceNetwork(net.view(), stream().handle()), points));
         }
       }
     }
@@ -62,7 +32,7 @@ TEST_F(LargeLangevinOnDevice, StepMatchesDoubleForEveryNumberOfChains) {
   for (const std::int64_t B : {1, 31, 33, 129}) {
     for (const Integrator integrator : {Integrator::euler_maruyama, Integrator::leimkuhler_matthews}) {
       const LargeCase net(Nonlinearity::relu, 33, 2, 257);
-      expect_one_step(net, HostChains(net, B), some_steps(1, integrator));
+      expect_one_step(on_device(), net, HostChains(net, B), some_steps(1, integrator));
     }
   }
 }
@@ -71,39 +41,18 @@ TEST_F(LargeLangevinOnDevice, StepMatchesDoubleForEveryNumberOfComponents) {
   for (const std::int64_t D : {17, 31, 33, 100, 257}) {
     for (const Nonlinearity phi : all_nonlinearities) {
       const LargeCase net(phi, D, 0, 33);
-      expect_one_step(net, HostChains(net, 5), some_steps(1, Integrator::leimkuhler_matthews));
+      expect_one_step(on_device(), net, HostChains(net, 5), some_steps(1, Integrator::leimkuhler_matthews));
     }
   }
 }
 
 TEST_F(LargeLangevinOnDevice, SmallDimensionsUseTheSameNoiseLayout) {
-  for (const std::int64_t D : {1, 2, 3, 5}) {
-    const LargeCase net(Nonlinearity::tanh, D, 40, 31);
-    for (std::uint64_t first = 0; first < 4; ++first) {
-      LangevinSteps steps = some_steps(1, Integrator::leimkuhler_matthews);
-      steps.first_step = first;
-      expect_one_step(net, HostChains(net, 33), steps);
-    }
-  }
+  expect_noise_layout_of_small_dimensions(on_device());
 }
 
-TEST_F(LargeLangevinOnDevice, ShiftMapAndClampMatchDouble) {
-  LargeCase net(Nonlinearity::softplus, 41, 2, 100);
-  net.add_shift();
-  HostChains chains(net, 50);
-  chains.hold_every(3);
-  expect_one_step(net, chains, some_steps(1));
-  net.add_map();
-  expect_one_step(net, chains, some_steps(1));
-}
+TEST_F(LargeLangevinOnDevice, ShiftMapAndClampMatchDouble) { expect_shift_map_and_clamp(on_device()); }
 
-TEST_F(LargeLangevinOnDevice, NoiseScaleZeroGivesTheDriftAlone) {
-  const LargeCase net(Nonlinearity::relu, 20, 0, 64);
-  LangevinSteps steps = some_steps(1);
-  steps.noise_scale = 0.0f;
-  steps.dt = 1.0f;
-  expect_one_step(net, HostChains(net, 20), steps);
-}
+TEST_F(LargeLangevinOnDevice, NoiseScaleZeroGivesTheDriftAlone) { expect_drift_alone_without_noise(on_device()); }
 
 // However a stretch of steps is cut into calls, and whether its steps were recorded or not, the bits are the same.
 TEST_F(LargeLangevinOnDevice, RecordedStepsEqualStepsOneByOne) {
@@ -204,54 +153,16 @@ TEST_F(LargeLangevinOnDevice, FollowsTheCpuOverManySteps) {
   }
 }
 
-// A chain that starts at NaN, one at infinity and one beyond the bound: each reads NaN from its first bad step on, and
-// the others are what they are without them.
 TEST_F(LargeLangevinOnDevice, QuarantineSparesTheOthers) {
   LargeCase net(Nonlinearity::relu, 21, 0, 64);
-  for (const bool mapped : {false, true}) {
-    if (mapped) net.add_map();
-    const LargeDeviceNetwork network(net.view(), stream().handle());
-    LangevinSteps steps = some_steps(18);
-    steps.bound = 50.0f;
-    HostChains well(net, 70), some_bad = well;
-    advance(network, steps, well);
-    some_bad.x(3, 2) = NAN;
-    some_bad.x(33, 0) = INFINITY;
-    some_bad.x(69, 20) = 1000.0f;
-    advance(network, steps, some_bad);
-    for (std::int64_t i = 0; i < 70; ++i) {
-      const bool bad = i == 3 || i == 33 || i == 69;
-      EXPECT_EQ(some_bad.bad[static_cast<std::size_t>(i)], bad ? 5 : -1) << "chain " << i;
-      for (std::int64_t d = 0; d < 21; ++d) {
-        if (bad) {
-          EXPECT_TRUE(std::isnan(some_bad.x(i, d)));
-        } else {
-          EXPECT_EQ(some_bad.x(i, d), well.x(i, d));
-        }
-      }
-    }
-    steps.first_step = 99;  // the first bad step is set once
-    advance(network, steps, some_bad);
-    EXPECT_EQ(some_bad.bad[3], 5);
-    EXPECT_TRUE(std::isnan(some_bad.x(3, 0)));
-  }
+  expect_quarantine_spares_the_others(on_device(), net, 18);
+  net.add_map();
+  expect_quarantine_spares_the_others(on_device(), net, 18);
 }
 
+// 2, 4, 8, ... 1024: out at the tenth step, number 14, in the second recorded stretch.
 TEST_F(LargeLangevinOnDevice, FirstBadStepIsTheStepThatLeavesTheBound) {
-  LargeCase net(Nonlinearity::relu, 17, 0, 1);
-  std::fill_n(net.W_out.data(), net.W_out.size(), 0.0f);  // f = -x: with dt = 3 the state is doubled and turned round
-  LangevinSteps steps = some_steps(20);
-  steps.dt = 3.0f;
-  steps.noise_scale = 0.0f;
-  steps.bound = 1000.0f;
-  HostChains chains(net, 2);
-  std::fill_n(chains.x.data(), chains.x.size(), 0.0f);
-  chains.x(1, 4) = 1.0f;  // 2, 4, 8, ... 1024: out at the tenth step, number 14, in the second recorded stretch
-  advance(LargeDeviceNetwork(net.view(), stream().handle()), steps, chains);
-  EXPECT_EQ(chains.bad[0], -1);
-  EXPECT_EQ(chains.bad[1], 14);
-  EXPECT_EQ(chains.x(0, 4), 0.0f);
-  EXPECT_TRUE(std::isnan(chains.x(1, 0)));
+  expect_first_bad_step(on_device(), 20, 1000.0f, 14);
 }
 
 TEST_F(LargeLangevinOnDevice, WorkingMemoryIsKept) {

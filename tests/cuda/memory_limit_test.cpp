@@ -2,24 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "cuda/device.hpp"
+#include "message_of.hpp"
 #include "sampling/networks.hpp"
 #include "simt.hpp"
-#include "tarn/core/error.hpp"
 
 namespace tarn {
 namespace {
 
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using test::message_of;
 
 TEST(CudaMemory, TrainingThatDoesNotFitIsRefusedInOneLine) {
   const auto cuda = test::cuda_backend();

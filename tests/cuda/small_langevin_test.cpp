@@ -2,12 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <optional>
 #include <vector>
 
-#include "compute/large_reference.hpp"
+#include "compute/langevin_checks.hpp"
 #include "cuda/device.hpp"
 #include "small_chains.hpp"
 
@@ -15,25 +14,11 @@ namespace tarn {
 namespace {
 
 using cuda::SmallVariant;
+using test::expect_same;
+using Chains = test::HostChains;
 using Net = test::LargeCase;  // its formulas hold for any D
 
 constexpr Integrator both_integrators[] = {Integrator::euler_maruyama, Integrator::leimkuhler_matthews};
-
-struct Chains {
-  Matrix<float> x, u, clamp;
-  std::vector<std::int64_t> bad;
-
-  Chains(const Net& net, std::int64_t n)
-      : x(test::normal_matrix(n, net.D, 10)),
-        u(test::normal_matrix(n, net.U, 11)),
-        bad(static_cast<std::size_t>(n), -1) {}
-  /// Every other output of every other chain is held.
-  void hold(std::int64_t D) {
-    clamp = test::normal_matrix(x.rows(), D, 13);
-    for (std::int64_t i = 0; i < clamp.size(); i += 2) clamp.data()[i] = NAN;
-  }
-  ChainBlock block() { return {x, u.empty() ? MatrixView<const float>{} : u.view(), clamp.view(), bad.data()}; }
-};
 
 // Rows between two rows that must stay as they are.
 template <class T>
@@ -63,6 +48,11 @@ class Guarded {
   T mark_;
   cuda::DeviceBuffer<T> all_;
 };
+
+std::string text(const Net& net, const SmallVariant& v) {
+  return fmt::format("{} D {} U {} N {}, {} lanes, {} chains a thread, blocks of {}", name_of(net.phi), net.D, net.U,
+                     net.N, v.lanes, v.chains, v.block);
+}
 
 class SmallLangevinOnDevice : public ::testing::Test {
  protected:
@@ -111,37 +101,27 @@ class SmallLangevinOnDevice : public ::testing::Test {
     return all;
   }
 
+  void expect_the_cpus(const Net& net, const LangevinSteps& steps, const Chains& before, const Chains& expected,
+                       const std::vector<SmallVariant>& kernels) {
+    for (const SmallVariant& v : kernels) {
+      SCOPED_TRACE(text(net, v));
+      Chains found = before;
+      advance(net, steps, found, v);
+      ASSERT_NO_FATAL_FAILURE(expect_same(found.x, expected.x, "chains"));
+      ASSERT_EQ(found.bad, expected.bad);
+    }
+  }
+
   cuda::DeviceInfo info;
   std::optional<cuda::CudaStream> stream;
   const std::unique_ptr<Backend> cpu = make_cpu_backend(1);
 };
 
-// The same bits, but that NaN is NaN.
-void expect_same(const Matrix<float>& found, const Matrix<float>& expected) {
-  ASSERT_EQ(found.rows(), expected.rows());
-  ASSERT_EQ(found.cols(), expected.cols());
-  for (std::int64_t i = 0; i < found.rows(); ++i) {
-    for (std::int64_t d = 0; d < found.cols(); ++d) {
-      if (std::isnan(found(i, d)) && std::isnan(expected(i, d))) continue;
-      ASSERT_EQ(std::bit_cast<std::uint32_t>(found(i, d)), std::bit_cast<std::uint32_t>(expected(i, d)))
-          << "chain " << i << " component " << d << ": " << found(i, d) << ", on the CPU " << expected(i, d);
-    }
-  }
-}
-
-std::string text(const Net& net, const SmallVariant& v) {
-  return fmt::format("{} D {} U {} N {}, {} lanes, {} chains a thread, blocks of {}", name_of(net.phi), net.D, net.U,
-                     net.N, v.lanes, v.chains, v.block);
-}
-
-LangevinSteps some_steps(std::int64_t n, Integrator integrator) {
-  LangevinSteps s;
-  s.integrator = integrator;
-  s.dt = 0.01f;
-  s.seed = 77;
+// Late ones: blocks are counted in more than 32 bits, and the first one serves in part.
+LangevinSteps late_steps(std::int64_t n, Integrator integrator) {
+  LangevinSteps s = test::some_steps(n, integrator);
   s.first_chain = (std::uint64_t{1} << 48) - 1000;
-  s.first_step = 0x3fffffffeu;  // blocks are counted in more than 32 bits, and the first one serves in part
-  s.n_steps = n;
+  s.first_step = 0x3fffffffeu;
   return s;
 }
 
@@ -159,20 +139,14 @@ TEST_F(SmallLangevinOnDevice, StepsAreTheCpusForAllSizesAndKernels) {
           const std::int64_t n = numbers_of_chains[which++ % std::size(numbers_of_chains)];
           for (const Integrator integrator : both_integrators) {
             Chains before(net, n);
-            if (N == 32 || N == 257) before.hold(D);
-            LangevinSteps steps = some_steps(5, integrator);
+            if (N == 32 || N == 257) before.hold_every(2);
+            LangevinSteps steps = late_steps(5, integrator);
             if (N == 1) steps.noise_scale = 0.0f;  // the drift alone
             if (N == 31) steps.noise_scale = 0.5f;
             Chains expected = before;
             cpu->advance(*prepared, steps, expected.block());
-            for (const SmallVariant& v : variants(net)) {
-              SCOPED_TRACE(text(net, v));
-              Chains found = before;
-              advance(net, steps, found, v);
-              expect_same(found.x, expected.x);
-              ASSERT_EQ(found.bad, expected.bad);
-              if (HasFatalFailure()) return;
-            }
+            expect_the_cpus(net, steps, before, expected, variants(net));
+            if (HasFatalFailure()) return;
           }
         }
       }
@@ -185,19 +159,14 @@ TEST_F(SmallLangevinOnDevice, ManyChainsInLargeBlocksAreTheCpus) {
     for (const std::int64_t D : {1, 2, 4}) {
       Net net(phi, D, 0, 65);
       const auto prepared = cpu->prepare(net.view());
-      const LangevinSteps steps = some_steps(6, Integrator::leimkuhler_matthews);
+      const LangevinSteps steps = late_steps(6, Integrator::leimkuhler_matthews);
       for (const std::int64_t n : {65, 257}) {
         Chains before(net, n), expected = before;
         cpu->advance(*prepared, steps, expected.block());
         auto all = variants(net, true);
         all.push_back(cuda::choose_small_variant(cuda::SmallDeviceNetwork(net.view(), stream->handle()), n, info));
-        for (const SmallVariant& v : all) {
-          SCOPED_TRACE(text(net, v));
-          Chains found = before;
-          advance(net, steps, found, v);
-          expect_same(found.x, expected.x);
-          if (HasFatalFailure()) return;
-        }
+        expect_the_cpus(net, steps, before, expected, all);
+        if (HasFatalFailure()) return;
       }
     }
   }
@@ -208,7 +177,7 @@ TEST_F(SmallLangevinOnDevice, WeightsThatDoNotFitIntoSharedMemoryAreStreamed) {
     for (const std::int64_t D : {1, 2, 3, 16}) {
       Net net(phi, D, D == 3 ? 2 : 0, 1000);
       const auto prepared = cpu->prepare(net.view());
-      const LangevinSteps steps = some_steps(3, Integrator::euler_maruyama);
+      const LangevinSteps steps = late_steps(3, Integrator::euler_maruyama);
       Chains before(net, 33), expected = before;
       cpu->advance(*prepared, steps, expected.block());
       const Matrix<float> points = test::normal_matrix(33, net.D + net.U, 12);
@@ -218,10 +187,8 @@ TEST_F(SmallLangevinOnDevice, WeightsThatDoNotFitIntoSharedMemoryAreStreamed) {
         info.shared_bytes_a_block = bytes;
         for (const SmallVariant& v : variants(net)) {
           SCOPED_TRACE(text(net, v));
-          Chains found = before;
-          advance(net, steps, found, v);
-          expect_same(found.x, expected.x);
-          expect_same(drift(net, points, v), expected_drift);
+          expect_the_cpus(net, steps, before, expected, {v});
+          expect_same(drift(net, points, v), expected_drift, "drift");
           if (HasFatalFailure()) return;
         }
       }
@@ -248,7 +215,7 @@ TEST_F(SmallLangevinOnDevice, DriftIsTheCpus) {
           cpu->drift(*cpu->prepare(net.view()), points, expected);
           for (const SmallVariant& v : variants(net)) {
             SCOPED_TRACE(text(net, v));
-            expect_same(drift(net, points, v), expected);
+            expect_same(drift(net, points, v), expected, "drift");
             if (HasFatalFailure()) return;
           }
         }
@@ -261,7 +228,7 @@ TEST_F(SmallLangevinOnDevice, BadChainsAreQuarantinedAtTheStepOfTheCpu) {
   for (const std::int64_t D : {1, 2, 5}) {
     Net net(Nonlinearity::relu, D, 0, 33);
     const auto prepared = cpu->prepare(net.view());
-    LangevinSteps steps = some_steps(40, Integrator::euler_maruyama);
+    LangevinSteps steps = late_steps(40, Integrator::euler_maruyama);
     steps.bound = 2.5f;
     Chains before(net, 100);
     before.x(3, 0) = NAN;
@@ -275,14 +242,8 @@ TEST_F(SmallLangevinOnDevice, BadChainsAreQuarantinedAtTheStepOfTheCpu) {
         std::count_if(expected.bad.begin(), expected.bad.end(), [](std::int64_t step) { return step >= 0; });
     ASSERT_GT(n_bad, 6);
     ASSERT_LT(n_bad, 95);
-    for (const SmallVariant& v : variants(net)) {
-      SCOPED_TRACE(text(net, v));
-      Chains found = before;
-      advance(net, steps, found, v);
-      expect_same(found.x, expected.x);
-      ASSERT_EQ(found.bad, expected.bad);
-      if (HasFatalFailure()) return;
-    }
+    expect_the_cpus(net, steps, before, expected, variants(net));
+    if (HasFatalFailure()) return;
   }
 }
 
@@ -290,7 +251,7 @@ TEST_F(SmallLangevinOnDevice, CallsMayEndAnywhere) {
   for (const std::int64_t D : {1, 2, 3}) {
     for (const Integrator integrator : both_integrators) {
       Net net(Nonlinearity::relu, D, 0, 40);
-      const LangevinSteps all = some_steps(11, integrator);
+      const LangevinSteps all = late_steps(11, integrator);
       Chains together(net, 33), apart = together;
       advance(net, all, together);
       for (std::int64_t done = 0, n = 1; done < all.n_steps; done += n, n = done == 1 ? 7 : 3) {
@@ -299,7 +260,7 @@ TEST_F(SmallLangevinOnDevice, CallsMayEndAnywhere) {
         some.n_steps = n;
         advance(net, some, apart);
       }
-      expect_same(apart.x, together.x);
+      expect_same(apart.x, together.x, "in several calls");
     }
   }
 }
@@ -307,7 +268,7 @@ TEST_F(SmallLangevinOnDevice, CallsMayEndAnywhere) {
 TEST_F(SmallLangevinOnDevice, RefusesWhatIsNotThere) {
   Net net(Nonlinearity::relu, 1, 0, 5);
   Chains chains(net, 3);
-  const LangevinSteps steps = some_steps(1, Integrator::euler_maruyama);
+  const LangevinSteps steps = late_steps(1, Integrator::euler_maruyama);
   EXPECT_THROW(advance(net, steps, chains, SmallVariant{2, 1, 64}), Error);
   EXPECT_THROW(advance(net, steps, chains, SmallVariant{32, 1, 48}), Error);
   EXPECT_THROW(advance(net, steps, chains, SmallVariant{32, 1, 1024}), Error);
