@@ -29,7 +29,7 @@ TEST_F(Conditional, LearnsTheLawOfOneCoordinateGivenTheOther) {
       "covariances = [[[0.25, 0.15], [0.15, 0.4]], [[0.25, 0.15], [0.15, 0.4]]]\ninputs = 1\nepoch_size = 25600\n"
       "[model]\nneurons = 200\n[training]\nepochs = 120\nbatch_size = 256\n"
       "[sampling]\nintegrator = \"leimkuhler_matthews\"\ncondition = \"" +
-          (folder / "u.npy").string() + "\"\n[sampling.annealed]\ndenoise = false\n",
+          (folder / "u.npy").string() + "\"\n[sampling.annealed]\nsteps_per_level = 200\ndenoise = false\n",
       "conditional.toml", {"sampling.chains=" + std::to_string(n_chains)});
   Config config = given;
   const PreparedData data = prepare_data(config);
