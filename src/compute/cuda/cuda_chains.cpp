@@ -52,6 +52,7 @@ void CudaChains::advance(const PreparedNetwork& network, const LangevinSteps& st
 }
 
 void CudaChains::set_inputs(MatrixView<const float> u) {
+  const NvtxRange range("Chains::set_inputs");
   require(u.rows == block_.chains().n && u.cols == U_, "inputs must be [{}, {}], found [{}, {}]", block_.chains().n, U_,
           u.rows, u.cols);
   context_.make_current();

@@ -250,6 +250,7 @@ void CudaDsmSession::run(BatchSource& source, const DsmLevel& level, std::int64_
 }
 
 DsmParameters CudaDsmSession::downloaded(const DeviceBuffer<float>& values) const {
+  const NvtxRange range("DsmSession: parameters to the host");
   context_.make_current();
   std::vector<float> packed(static_cast<std::size_t>(layout_.size));
   copy_async(packed.data(), values.data(), layout_.size, context_.stream.handle());
@@ -282,6 +283,7 @@ void CudaDsmSession::each_used(F&& f) const {
 }
 
 TrainingState CudaDsmSession::state() const {
+  const NvtxRange range("DsmSession::state");
   TrainingState out;
   out.n_updates = n_updates_;
   each_used([&](const char* name, const DeviceBuffer<float>& values) { out.put(name, downloaded(values)); });
@@ -289,6 +291,7 @@ TrainingState CudaDsmSession::state() const {
 }
 
 void CudaDsmSession::restore(const TrainingState& from) {
+  const NvtxRange range("DsmSession::restore");
   context_.make_current();
   std::vector<float> packed(static_cast<std::size_t>(layout_.size));
   each_used(
