@@ -144,6 +144,14 @@ TEST_F(CheckpointTest, OnlyTheSameMachineAndInputsGiveTheSameBits) {
   EXPECT_THAT(test::message_of([&] { resumed_backend(other, {}, true); }), HasSubstr("written by tarn 0.0.1"));
   other.metadata["threads"] = "many";
   EXPECT_THROW(resumed_backend(other, {0, true}, true), Error);
+  other = file;  // a GPU that is not here; its host's threads do not matter
+  other.metadata["device"] = "cuda:99";
+  other.metadata["gpu"] = "another GPU";
+  EXPECT_THAT(test::message_of([&] {
+                resumed_backend(other, {2, false}, false);
+              }),
+              testing::AllOf(HasSubstr("device \"cuda:99\""), HasSubstr("--allow-inexact")));
+  EXPECT_NE(resumed_backend(other, {2, true}, false), nullptr);
 
   EXPECT_NO_THROW(require_same_inputs(file, fingerprint(config, data), {}));
   data.rows(3, 0) += 1e-3f;
