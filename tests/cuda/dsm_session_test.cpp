@@ -242,17 +242,24 @@ TEST(CudaDsmSession, TwoHundredStepsBesideTheCpu) {
       DsmParameters a, b, zero = w;
       cpu->dsm_gradient(w, scaled_level(), {x, xi}, a);
       cuda->dsm_gradient(w, scaled_level(), {x, xi}, b);
-      const auto relative = [](const Matrix<float>& found, const Matrix<float>& expected) {
+      const test::Weights exact(w);
+      test::Weights in_double = exact, size = exact;
+      test::gradients(exact, test::rows_of_batch(x, xi, scaled_level().sigma), scaled_level(), in_double, size);
+      const auto relative = [](const Matrix<float>& found, const auto& expected) {
         double difference = 0.0, square = 0.0;
         for (std::int64_t i = 0; i < found.size(); ++i) {
-          difference += std::pow(static_cast<double>(found.data()[i]) - expected.data()[i], 2);
-          square += std::pow(static_cast<double>(expected.data()[i]), 2);
+          const auto wanted = static_cast<double>(expected.data()[i]);
+          difference += std::pow(found.data()[i] - wanted, 2);
+          square += wanted * wanted;
         }
         return std::sqrt(difference / square);
       };
       EXPECT_LT(relative(b.W_in, a.W_in), 1e-5) << "step " << until;
       EXPECT_LT(relative(b.b, a.b), 1e-5) << "step " << until;
       EXPECT_LT(relative(b.V, a.V), 1e-5) << "step " << until;
+      EXPECT_LT(relative(b.W_in, in_double.W_in), 1e-5) << "against double, step " << until;
+      EXPECT_LT(relative(b.b, in_double.b), 1e-5) << "against double, step " << until;
+      EXPECT_LT(relative(b.V, in_double.V), 1e-5) << "against double, step " << until;
     }
     const double apart = length_of_difference(on_cuda->parameters(), on_cpu->parameters()) /
                          length_of_difference(on_cpu->parameters(), p);
