@@ -151,10 +151,12 @@ inline std::vector<Kind> kinds_of_run() {
           Kind{"annealed", 2, 0, 9, false, true, true, false, em},
           Kind{"annealed_midpoint", 2, 0, 9, false, true, true, false, lm},
           Kind{"midpoint_tiles", 1, 0, 9, false, false, false, false, lm, 320},
+          Kind{"inputs_clamp_and_denoising", 2, 1, 9, false, true, true, true, em},
           Kind{"inputs_and_clamp", 2, 1, 9, false, false, false, true, em},
           Kind{"reservoir", 2, 0, 9, true, false, false, false, em},
           Kind{"reservoir_midpoint", 2, 1, 9, true, false, false, false, lm},
           Kind{"large", 20, 0, 33, false, true, true, false, em},
+          Kind{"large_inputs_and_denoising", 20, 1, 33, false, true, true, true, lm},
           Kind{"large_reservoir", 20, 0, 33, true, false, false, false, em},
           Kind{"large_midpoint", 20, 1, 33, false, true, false, true, lm}};
 }
