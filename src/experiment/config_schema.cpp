@@ -200,8 +200,9 @@ std::vector<KeySpec> make_schema() {
 constexpr std::size_t kLongestWord = 64;  // beyond it no key is near, and comparing with all of them takes long
 
 /// Levenshtein distance of words of at most `kLongestWord` letters, with a swap of neighbours as one edit; upper and lower case
-/// are equal.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
+/// are equal. Exact up to `most`; a larger one is `most + 1`, which is known long before the end for words that are not alike.
+std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t most = kLongestWord) {
+  if (std::max(a.size(), b.size()) - std::min(a.size(), b.size()) > most) return most + 1;
   using Row = std::array<std::size_t, kLongestWord + 1>;
   std::array<char, kLongestWord> x{}, y{};
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -212,14 +213,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   for (std::size_t i = 1; i <= a.size(); ++i) {
     Row &row = rows[i % 3], &above = rows[(i + 2) % 3], &two_above = rows[(i + 1) % 3];
     row[0] = i;
+    std::size_t least = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const bool same = x[i - 1] == y[j - 1];
       row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1)});
       if (i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1])
         row[j] = std::min(row[j], two_above[j - 2] + 1);
+      least = std::min(least, row[j]);
     }
+    // Later rows come from this one, or by a swap from the one above it, whose least is smaller by one at most.
+    if (least > most) return most + 1;
   }
-  return rows[a.size() % 3][b.size()];
+  return std::min(rows[a.size() % 3][b.size()], most + 1);
 }
 
 std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
@@ -297,7 +302,7 @@ std::string nearest_word(std::string_view word, const std::vector<std::string_vi
   std::string_view best;
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (std::string_view candidate : words) {
-    const std::size_t distance = edit_distance(word, candidate);
+    const std::size_t distance = edit_distance(word, candidate, best_distance - 1);
     if (distance < best_distance) {
       best = candidate;
       best_distance = distance;
@@ -317,9 +322,9 @@ std::string nearest_key(std::string_view name) {
   };
   std::size_t best_score = 2 * std::max<std::size_t>(2, name.size() / 4) + 1;
   for (const KeySpec& key : config_schema()) {
-    const std::size_t whole = 2 * edit_distance(name, key.name);
-    const std::size_t part = edit_distance(last_part(name), last_part(key.name));
+    const std::size_t whole = 2 * edit_distance(name, key.name, best_score / 2);
     const std::size_t allowed_part = last_part(name).size() >= 5 ? 1 : 0;
+    const std::size_t part = edit_distance(last_part(name), last_part(key.name), allowed_part);
     const std::size_t score = part <= allowed_part ? std::min(whole, 3 + part) : whole;
     const bool closer_table = best != nullptr && score == best_score && distance(key.name) < distance(best->name);
     if (score < best_score || closer_table) {

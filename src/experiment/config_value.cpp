@@ -137,8 +137,9 @@ void read_value(const KeySpec& key, const toml::node& node, const std::string& w
 }
 
 std::string value_text(const KeySpec& key, const Config& config) {
-  Config copy = config;  // slots give write access; the copy keeps the caller's config const
-  return std::visit([&](const auto* value) { return text_of(key, *value); }, key.slot(copy));
+  // Slots give write access, which nobody uses here; copies of the config, one a key, took most of the time of writing it.
+  const KeySlot slot = key.slot(const_cast<Config&>(config));
+  return std::visit([&](const auto* value) { return text_of(key, *value); }, slot);
 }
 
 std::string quoted(const std::string& text) {
