@@ -68,7 +68,7 @@ TEST(CudaDsmSession, SameBitsHoweverARunIsCutAndLaunched) {
   const DsmParameters p = some_parameters(Nonlinearity::softplus, 20, 2, 70);
   const std::vector<float> rates(21, 1e-3f);
   const auto run = [&](bool graphs, std::size_t steps_a_call) {
-    const auto session = cuda::make_cuda_session(context, p, everything(), graphs);
+    const auto session = cuda::make_cuda_session(context, p, everything(), {.graphs = graphs});
     return test::train(*session, p, confined_level(true, 5), 14, rates, steps_a_call);
   };
   const Trained plain = run(false, 100);
