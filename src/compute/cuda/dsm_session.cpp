@@ -50,6 +50,7 @@ class CudaDsmSession final : public DsmSession {
   void reset_average() override;
   TrainingState state() const override;
   void restore(const TrainingState& from) override;
+  std::string way(std::int64_t rows) const override;
 
  private:
   /// What a recorded step depends on.
@@ -66,6 +67,10 @@ class CudaDsmSession final : public DsmSession {
   void enqueue_step();
   void take_steps(std::int64_t n);
   AdamArrays arrays();
+  SmallDsmPlan plan_for(std::int64_t rows) const { return paths_.small ? small_.plan(rows) : SmallDsmPlan{}; }
+  bool in_one_pass(std::int64_t rows) const {
+    return paths_.descent && !(optimizer_.clip_norm > 0.0) && takes_descent(rows, layout_.hidden_width);
+  }
   CudaGraph recorded(std::int64_t n_steps);
   DsmParameters downloaded(const DeviceBuffer<float>& values) const;
   template <class F>
@@ -184,12 +189,12 @@ void CudaDsmSession::enqueue_step() {
   const StreamHandle stream = context_.stream.handle();
   const DsmClock clock{records_.data(), now_.data()};
   launch_dsm_rows(key_.rows, clock, stream);
-  const bool clips = optimizer_.clip_norm > 0.0;
-  if (!clips && paths_.descent && takes_descent(key_.constants.n_rows, layout_.hidden_width)) {
+  if (in_one_pass(key_.constants.n_rows)) {
     step_.enqueue_descent(arrays(), gradient_.data(), losses_.data(), ticket_.data(), clock);
     return;
   }
   step_.enqueue(weights_.data(), gradient_.data());
+  const bool clips = optimizer_.clip_norm > 0.0;
   if (clips) {
     launch_gradient_norm(gradient_.data(), layout_.size, optimizer_.clip_norm, norm_.data() + 1, norm_.data(),
                          gradient_scale_.data(), stream);
@@ -239,7 +244,7 @@ void CudaDsmSession::run(BatchSource& source, const DsmLevel& level, std::int64_
   }
   in_doubt_ = true;
   feed_.begin(source, level.antithetic ? batch_size / 2 : batch_size, first_step, n);
-  const SmallDsmPlan plan = paths_.small ? small_.plan(batch_size + level.confinement_points) : SmallDsmPlan{};
+  const SmallDsmPlan plan = plan_for(batch_size + level.confinement_points);
   const bool small = plan.n_blocks > 0;
   if (!small) moved |= step_.resize(batch_size + level.confinement_points);
   step_.set_level(level, batch_size);
@@ -292,6 +297,16 @@ void CudaDsmSession::reset_optimizer() {
 void CudaDsmSession::reset_average() {
   context_.make_current();
   copy_async(average_.data(), std::as_const(weights_).data(), average_.size(), context_.stream.handle());
+}
+
+std::string CudaDsmSession::way(std::int64_t rows) const {
+  if (const SmallDsmPlan plan = plan_for(rows); plan.n_blocks > 0) {
+    return fmt::format("one kernel takes many steps at a time, {} block{} of {} neurons", plan.n_blocks,
+                       plan.n_blocks == 1 ? "" : "s", plan.block_neurons);
+  }
+  if (in_one_pass(rows)) return "matrix products; gradients and optimiser in one pass over the parameters";
+  return fmt::format("matrix products; gradients go to memory, since {}",
+                     optimizer_.clip_norm > 0.0 ? "they are clipped" : "the batch is large");
 }
 
 // As the sessions of the CPU name them, so that a checkpoint goes from one device to the other.
