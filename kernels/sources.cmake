@@ -3,6 +3,7 @@
 set(TARN_KERNEL_EMULATED_SOURCES
   adam.cu
   dsm_backward.cu
+  dsm_descent.cu
   dsm_residual.cu
   dsm_rows.cu
   dsm_skew.cu
@@ -17,6 +18,11 @@ set(TARN_KERNEL_EMULATED_SOURCES
   small_langevin_sigmoid.cu
   small_langevin_softplus.cu
   small_langevin_tanh.cu
+  small_dsm_leaky_relu.cu
+  small_dsm_relu.cu
+  small_dsm_sigmoid.cu
+  small_dsm_softplus.cu
+  small_dsm_tanh.cu
   draw.cu
   probe.cu
 )

@@ -158,6 +158,8 @@ TrainingOutcome train_stage(const Config& config, const PreparedData& data, Back
   const std::int64_t total = outcome.n_steps;
   info("training: {} steps of {} over {} noise levels, sigma {:.4g} to {:.4g}", total, plan.batch_size,
        plan.sigmas.size(), plan.sigmas.front(), plan.sigmas.back());
+  if (const std::string way = model->way(plan.batch_size + level_of(plan, 0).confinement_points); !way.empty())
+    info("training: {}", way);
   if (start.step > 0) info("training: goes on at step {} (level {})", start.step, start.level + 1);
   Progress bar("training", static_cast<double>(total), "steps");
   bar.start_at(static_cast<double>(start.step));

@@ -19,12 +19,13 @@ void check(const Product& p) {
   require(p.lda >= (p.transpose_a ? p.m : p.k), "product: lda = {} is too small for A of [{}, {}]", p.lda, p.m, p.k);
   require(p.ldb >= (p.transpose_b ? p.k : p.n), "product: ldb = {} is too small for B of [{}, {}]", p.ldb, p.k, p.n);
   require(p.ldc >= p.n, "product: ldc = {} is too small for C of [{}, {}]", p.ldc, p.m, p.n);
+  require(p.batch >= 1 && p.stride_a % 4 == 0 && p.stride_b % 4 == 0 && p.stride_c % 4 == 0,
+          "product: {} products, {}, {} and {} floats apart", p.batch, p.stride_a, p.stride_b, p.stride_c);
   for (const float* operand : {p.a, p.b, static_cast<const float*>(p.c), p.bias})
     require(simt::is_device_pointer(operand), "product: an operand is no memory of the device");
 }
 
-void run(const Product& p) {
-  if (p.m == 0 || p.n == 0) return;
+void run_one(const Product& p) {
   // One thread: the order of the sums does not depend on how many there are.
   const int n_threads = openblas_get_num_threads();
   openblas_set_num_threads(1);
@@ -46,12 +47,24 @@ void run(const Product& p) {
   }
 }
 
+void run(const Product& p) {
+  if (p.m == 0 || p.n == 0) return;
+  for (std::int64_t i = 0; i < p.batch; ++i) {
+    Product one = p;
+    one.a += i * p.stride_a;
+    one.b += i * p.stride_b;
+    one.c += i * p.stride_c;
+    run_one(one);
+  }
+}
+
 class HostBlas final : public Blas {
  public:
   void product(const Product& p, StreamHandle stream) override {
     check(p);
     // The library looks for its algorithm when a shape is new, which cannot be recorded.
-    const Shape shape{p.m,    p.n,           p.k, p.lda, p.ldb, p.ldc, p.transpose_a, p.transpose_b, p.bias != nullptr,
+    const Shape shape{p.m,    p.n,           p.k,           p.lda,         p.ldb,
+                      p.ldc,  p.batch,       p.transpose_a, p.transpose_b, p.bias != nullptr,
                       p.relu, p.beta != 0.0f};
     {
       const std::lock_guard lock(mutex_);
@@ -62,8 +75,8 @@ class HostBlas final : public Blas {
   }
 
  private:
-  using Shape = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool,
-                           bool, bool, bool, bool>;
+  using Shape = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                           std::int64_t, bool, bool, bool, bool, bool>;
   std::mutex mutex_;
   std::set<Shape> known_;
 };

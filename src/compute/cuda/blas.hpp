@@ -23,6 +23,8 @@ struct Product {
   float beta = 0.0f;            ///< 0: C is only written
   const float* bias = nullptr;  ///< `[n]`, or null
   bool relu = false;            ///< `max(0, .)` of the result
+  /// So many products of one shape at once, their operands these distances (in floats) apart; each sum then runs in one piece.
+  std::int64_t batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;
 };
 
 class Blas {

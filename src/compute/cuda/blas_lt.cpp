@@ -3,9 +3,9 @@
 #include <cublasLt.h>
 #include <dlfcn.h>
 
+#include <array>
 #include <map>
 #include <string>
-#include <tuple>
 
 #include "blas.hpp"
 #include "memory.hpp"
@@ -21,8 +21,8 @@ struct Library {
 #define TARN_LT_FUNCTIONS(f)                                                                                           \
   f(cublasLtCreate) f(cublasLtDestroy) f(cublasLtMatmul) f(cublasLtMatmulAlgoGetHeuristic) f(cublasLtMatmulDescCreate) \
       f(cublasLtMatmulDescDestroy) f(cublasLtMatmulDescSetAttribute) f(cublasLtMatrixLayoutCreate)                     \
-          f(cublasLtMatrixLayoutDestroy) f(cublasLtMatmulPreferenceCreate) f(cublasLtMatmulPreferenceDestroy)          \
-              f(cublasLtMatmulPreferenceSetAttribute) f(cublasLtGetStatusString)
+          f(cublasLtMatrixLayoutSetAttribute) f(cublasLtMatrixLayoutDestroy) f(cublasLtMatmulPreferenceCreate)         \
+              f(cublasLtMatmulPreferenceDestroy) f(cublasLtMatmulPreferenceSetAttribute) f(cublasLtGetStatusString)
 #define TARN_LT_POINTER(name) decltype(&::name) name = nullptr;
   TARN_LT_FUNCTIONS(TARN_LT_POINTER)
 #undef TARN_LT_POINTER
@@ -98,7 +98,7 @@ class LtBlas final : public Blas {
   }
 
  private:
-  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int>;
+  using Key = std::array<std::int64_t, 11>;
 
   // Pointers count for their alignment: what one call's algorithm may assume, another's must keep.
   static int alignment(const void* p) {
@@ -111,7 +111,8 @@ class LtBlas final : public Blas {
     const int align[3] = {alignment(p.a), alignment(p.b), alignment(p.c)};
     const int flags = (p.transpose_a ? 1 : 0) | (p.transpose_b ? 2 : 0) | (p.bias ? 4 : 0) | (p.relu ? 8 : 0) |
                       (p.beta != 0.0f ? 16 : 0) | align[0] << 8 | align[1] << 16 | align[2] << 24;
-    const auto [at, is_new] = plans_.try_emplace(Key{p.m, p.n, p.k, p.lda, p.ldb, p.ldc, flags});
+    const auto [at, is_new] =
+        plans_.try_emplace(Key{p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.batch, p.stride_a, p.stride_b, p.stride_c, flags});
     if (is_new) {
       try {
         make(p, align, at->second);
@@ -143,9 +144,22 @@ class LtBlas final : public Blas {
                                          static_cast<std::uint64_t>(rows), ld),
             "cublasLtMatrixLayoutCreate");
     };
+    const auto repeat = [&](const Layout& of, std::int64_t stride) {
+      const auto count = static_cast<std::int32_t>(p.batch);
+      check(l.cublasLtMatrixLayoutSetAttribute(of.handle, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count),
+            "cublasLtMatrixLayoutSetAttribute");
+      check(l.cublasLtMatrixLayoutSetAttribute(of.handle, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
+                                               sizeof stride),
+            "cublasLtMatrixLayoutSetAttribute");
+    };
     layout(plan.a, p.transpose_a, p.m, p.k, p.lda);
     layout(plan.b, p.transpose_b, p.k, p.n, p.ldb);
     layout(plan.c, false, p.m, p.n, p.ldc);
+    if (p.batch > 1) {
+      repeat(plan.a, p.stride_a);
+      repeat(plan.b, p.stride_b);
+      repeat(plan.c, p.stride_c);
+    }
 
     Preference preference;
     check(l.cublasLtMatmulPreferenceCreate(&preference.handle), "cublasLtMatmulPreferenceCreate");
@@ -158,6 +172,9 @@ class LtBlas final : public Blas {
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<std::uint32_t>(align[0]));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<std::uint32_t>(align[2]));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<std::uint32_t>(align[2]));
+    if (p.batch > 1) {  // cut by the caller, who wants it cut no further
+      prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE));
+    }
     cublasLtMatmulHeuristicResult_t found{};
     int n_found = 0;
     check(l.cublasLtMatmulAlgoGetHeuristic(handle_.handle, plan.description.handle, plan.b.handle, plan.a.handle,
