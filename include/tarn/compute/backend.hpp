@@ -15,7 +15,8 @@
 
 namespace tarn {
 
-enum class Integrator : std::uint8_t { euler_maruyama, leimkuhler_matthews };
+/// The first two integrate the plain dynamics; `baoab` that with momentum (docs/models.md), which needs `friction` and `ChainBlock::v`.
+enum class Integrator : std::uint8_t { euler_maruyama, leimkuhler_matthews, baoab };
 
 /// How a block of chains is advanced. Noise of chain `c` at step `n` is `normal(seed, Stream::dynamics, c, n, component)`.
 struct LangevinSteps {
@@ -50,6 +51,9 @@ struct ReservoirBlock {
 };
 
 class PreparedNetwork;
+class HeeSession;  // compute/hee.hpp
+struct HeeParameters;
+struct HeeOptimizer;
 
 /// What is taken of the chains' state as a draw.
 struct DrawRequest {
@@ -128,6 +132,10 @@ class Backend {
   /// A training state on the device: parameters, optimiser moments, EMA.
   virtual std::unique_ptr<DsmSession> make_dsm_session(const DsmParameters& initial,
                                                        const OptimizerSettings& optimizer) = 0;
+
+  /// Inference and learning of a hierarchical exponential-family model. Throws `Error` for parameters that do not fit together, and on
+  /// devices that do not offer it.
+  virtual std::unique_ptr<HeeSession> make_hee_session(const HeeParameters& initial, const HeeOptimizer& optimizer);
 
   /// Takes a block of chains in; shapes as in `advance_reservoir`, or as in `advance` where `r` is empty. The block is copied, but for
   /// `P` and `private_noise`, which must outlive the chains.
