@@ -128,17 +128,40 @@ std::string text_of(const KeySpec& key, const std::vector<T>& values) {
 
 }  // namespace
 
-void read_value(const KeySpec& key, const toml::node& node, const std::string& where, Config& config) {
+namespace {
+
+void read_slot(const KeySpec& key, const std::string& name, const KeySlot& slot, const toml::node& node,
+               const std::string& where) {
   try {
-    std::visit([&](auto* out) { take(key, node, *out); }, key.slot(config));
+    std::visit([&](auto* out) { take(key, node, *out); }, slot);
   } catch (const Refused& refused) {
-    fail_usage("{}: {} = {}; allowed: {}", where, key.name, refused.found, key.allowed());
+    fail_usage("{}: {} = {}; allowed: {}", where, name, refused.found, key.allowed());
   }
+}
+
+std::string slot_text(const KeySpec& key, const KeySlot& slot) {
+  return std::visit([&](const auto* value) { return text_of(key, *value); }, slot);
+}
+
+}  // namespace
+
+void read_value(const KeySpec& key, const toml::node& node, const std::string& where, Config& config) {
+  read_slot(key, std::string(key.name), key.slot(config), node, where);
+}
+
+void read_value(const KeySpec& key, const std::string& name, const toml::node& node, const std::string& where,
+                LayerConfig& layer) {
+  read_slot(key, name, key.layer_slot(layer), node, where);
 }
 
 std::string value_text(const KeySpec& key, const Config& config) {
   Config copy = config;  // slots give write access; the copy keeps the caller's config const
-  return std::visit([&](const auto* value) { return text_of(key, *value); }, key.slot(copy));
+  return slot_text(key, key.slot(copy));
+}
+
+std::string value_text(const KeySpec& key, const LayerConfig& layer) {
+  LayerConfig copy = layer;
+  return slot_text(key, key.layer_slot(copy));
 }
 
 std::string quoted(const std::string& text) {

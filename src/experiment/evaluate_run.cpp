@@ -176,7 +176,7 @@ EvaluatedRun evaluate_run(const std::filesystem::path& path, const EvaluateOptio
       outcome.add("chains_quarantined", "chains quarantined", static_cast<double>(sampling.result.n_quarantined),
                   fmt::format("of {}", sampling.last_draw.rows()));
       evaluate_against(input, options.against, outcome);
-      write_metrics(input, outcome);
+      write_metrics(input.folder, outcome);
     } else {
       outcome = evaluation_stage(input);
     }

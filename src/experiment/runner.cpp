@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "hee_run.hpp"
 #include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
@@ -32,6 +33,7 @@ namespace {
 RunOutcome perform(const Config& config, const std::string& resolved, const PreparedData& data, Backend& backend,
                    const RunFolder& folder, Checkpoints& checkpoints, const TensorFile* from,
                    std::chrono::steady_clock::time_point start) {
+  if (is_hee(config.model)) return perform_hee(config, resolved, data, backend, folder, checkpoints, from, start);
   JsonLines timing(folder.timing());
   const double prepared = seconds_since(start);
   const Continuation continuation{&checkpoints, from};
@@ -152,7 +154,8 @@ RunOutcome resume_experiment(const std::filesystem::path& path, const ResumeOpti
   const std::string resolved = read_text_file(folder.config());
 
   const PreparedData maps = load_data_maps(folder.data_maps());
-  const auto backend = resumed_backend(*checkpoint, options, maps.n_outputs <= 16);
+  const bool any_machine = maps.n_outputs <= 16 && !is_hee(config.model);
+  const auto backend = resumed_backend(*checkpoint, options, any_machine);
   const PreparedData data = prepare_data_with(maps, config);  // filters are not fitted twice
   const std::string inputs = fingerprint(config, data);
   require_same_inputs(*checkpoint, inputs, options);

@@ -68,13 +68,58 @@ struct FilterConfig {
   bool operator==(const FilterConfig&) const = default;
 };
 
+/// `[[model.layers]]`: one layer of an HEE model, the observation first (docs/hee.md). A parameter that the family does not have is refused
+/// where given and keeps its initial value otherwise.
+struct LayerConfig {
+  std::int64_t size = 0;            ///< units; 0 stands for "auto": the data's dimension (observation only)
+  std::string family = "gaussian";  ///< gaussian, laplace, gaussian_scale, laplace_scale, quartic, rectified
+  double s = 1.0;                   ///< gaussian, rectified: standard deviation
+  double rate = 4.0;                ///< laplace
+  double width = 0.1;               ///< laplace, laplace_scale: d of sqrt(x^2 + d^2)
+  double c = 1.0;                   ///< quartic
+  double eta = 0.0;                 ///< natural parameter at zero input before training (1 for the scale families)
+  std::string nonlinearity = "identity";  ///< f by which it drives the layer below; not for the observation
+  double lr = 1.0;  ///< factor of training.optimizer.lr for the weights by which it does; 0 = they stay
+  bool operator==(const LayerConfig&) const = default;
+};
+
 /// `[model]`
 struct ModelConfig {
-  std::string kind = "reservoir_sampler";  ///< reservoir_sampler, sampler_only_sc, sampler_only_fr
+  std::string kind = "reservoir_sampler";  ///< reservoir_sampler, sampler_only_sc, sampler_only_fr, hee
   std::int64_t neurons = 0;                ///< N; recipe. Sampler-only networks have N = D
   std::string nonlinearity = "relu";
-  double irreversible = 0.0;  ///< |J|_F of a skew-symmetric J trained in with the weights; 0 = none
+  double irreversible = 0.0;        ///< |J|_F of a skew-symmetric J trained in with the weights; 0 = none
+  std::vector<LayerConfig> layers;  ///< of an HEE model, from the observation up
   bool operator==(const ModelConfig&) const = default;
+};
+
+/// `[inference]`: how the latent layers of an HEE model follow their data. Times in units of tau.
+struct InferenceConfig {
+  double dt = 0.006;
+  std::int64_t steps = 100;                   ///< for each batch
+  std::int64_t window = 0;                    ///< the last so many of them teach; 0 stands for "auto": half of them
+  std::string integrator = "euler_maruyama";  ///< euler_maruyama, leimkuhler_matthews
+  std::string interneurons = "exact";         ///< exact, sampled
+  double tau_ratio = 0.1;                     ///< tau_e / tau
+  std::int64_t per_unit = 1;                  ///< interneurons a unit, averaged
+  std::int64_t substeps = 1;                  ///< of the interneurons in one step of the neurons, averaged
+  std::string adaptation = "none";            ///< none, momentum (keeps the law), activity (alters it)
+  double friction = 0.5;                      ///< momentum: gamma
+  double adaptation_time = 10.0;              ///< activity: tau_v
+  double adaptation_strength = 1.0;           ///< activity: m
+  std::int64_t chains_per_datum = 1;
+  std::string latents = "reset";  ///< reset, persistent, continual
+  double spread = 0.0;            ///< standard deviation of latents that are drawn anew
+  bool operator==(const InferenceConfig&) const = default;
+};
+
+/// `[training.schedule]` of an HEE model: values that move geometrically from here to their own. 0 = constant.
+struct ScheduleConfig {
+  double noise_scale_first = 0.0;  ///< s of the observation
+  double dt_first = 0.0;           ///< inference.dt
+  double tau_ratio_first = 0.0;    ///< inference.tau_ratio
+  double share = 1.0;              ///< of the training steps, after which the values stay
+  bool operator==(const ScheduleConfig&) const = default;
 };
 
 /// `[training.noise]`. In scaled filter space. `noise_levels` lists the levels.
@@ -90,7 +135,7 @@ struct NoiseConfig {
 
 /// `[training.optimizer]`
 struct OptimizerConfig {
-  std::string kind = "adam";  ///< adam, adamw
+  std::string kind = "adam";  ///< adam, adamw; plain for an HEE model
   double lr = 2e-3;
   std::string lr_schedule = "cosine";  ///< constant, cosine (from lr to 0 within each level)
   double weight_decay = 0.0;
@@ -118,7 +163,10 @@ struct TrainingConfig {
   std::int64_t epochs = 0;             ///< in all; their steps are shared evenly by the levels (recipe)
   std::int64_t batch_size = 0;         ///< recipe
   std::string init;                    ///< weights to start from, or ""
+  bool biases = false;                 ///< HEE: biases are learned too
+  bool normalise_columns = false;      ///< HEE: columns of W_1 keep unit norm
   NoiseConfig noise;
+  ScheduleConfig schedule;
   OptimizerConfig optimizer;
   QualityConfig quality;
   bool operator==(const TrainingConfig&) const = default;
@@ -210,6 +258,7 @@ struct Config {
   DataConfig data;
   FilterConfig filter;
   ModelConfig model;
+  InferenceConfig inference;
   TrainingConfig training;
   SamplingConfig sampling;
   CheckpointConfig checkpoint;
@@ -224,8 +273,8 @@ struct Config {
   /// Compares the values, not where they came from.
   bool operator==(const Config& other) const {
     return run == other.run && data == other.data && filter == other.filter && model == other.model &&
-           training == other.training && sampling == other.sampling && checkpoint == other.checkpoint &&
-           evaluation == other.evaluation;
+           inference == other.inference && training == other.training && sampling == other.sampling &&
+           checkpoint == other.checkpoint && evaluation == other.evaluation;
   }
 };
 
@@ -252,6 +301,11 @@ std::vector<std::string> resolve(Config& config, const DataFacts& facts);
 
 /// Whether `data.kind` is a synthetic law (fresh draws) or a file.
 bool is_synthetic(const DataConfig& data);
+
+/// Whether the model is a hierarchical exponential-family model; otherwise it is a sampling network.
+bool is_hee(const ModelConfig& model);
+/// Whether a layer's natural parameter is a precision, so that the layer above sets the scale of its units.
+bool is_scale_family(const std::string& family);
 
 /// Throws one line that tells `--set data.path=...` where the data are a file and no path was given.
 void require_data_path(const Config& config);
