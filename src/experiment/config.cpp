@@ -128,7 +128,7 @@ std::string name_from(const std::string& source) {
 void fill_scaling(Config& config) {
   if (config.was_given("data.scaling")) return;
   const std::string& kind = config.data.kind;
-  if (config.training.recipe == "published" && kind != "npy") {
+  if (config.training.recipe == "published" && kind != "npy" && kind != "patches") {
     config.data.scaling = is_synthetic(config.data) ? "none" : kind == "cifar10" ? "divide_255" : "unit_norm";
   }
   config.filled.insert("data.scaling");
@@ -172,6 +172,8 @@ bool is_synthetic(const DataConfig& data) {
   return data.kind == "gaussian_mixture" || data.kind == "laplace_mixture" || data.kind == "ring" ||
          data.kind == "two_moons" || data.kind == "checkerboard";
 }
+
+bool is_patches(const DataConfig& data) { return data.kind == "patches"; }
 
 void require_data_path(const Config& config) {
   if (is_synthetic(config.data) || !config.data.path.empty()) return;
