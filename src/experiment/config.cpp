@@ -204,7 +204,7 @@ void fill_scaling(Config& config) {
   const std::string& kind = config.data.kind;
   if (is_hee(config.model)) {  // s of the observation is in the data's own units
     config.data.scaling = "none";
-  } else if (config.training.recipe == "published" && kind != "npy") {
+  } else if (config.training.recipe == "published" && kind != "npy" && kind != "patches") {
     config.data.scaling = is_synthetic(config.data) ? "none" : kind == "cifar10" ? "divide_255" : "unit_norm";
   }
   config.filled.insert("data.scaling");
@@ -257,6 +257,8 @@ bool is_synthetic(const DataConfig& data) {
   return data.kind == "gaussian_mixture" || data.kind == "laplace_mixture" || data.kind == "ring" ||
          data.kind == "two_moons" || data.kind == "checkerboard";
 }
+
+bool is_patches(const DataConfig& data) { return data.kind == "patches"; }
 
 void require_data_path(const Config& config) {
   if (is_synthetic(config.data) || !config.data.path.empty()) return;

@@ -105,7 +105,7 @@ void check_hee(const Config& config) {
   const std::string& observed = config.model.layers.front().family;
   expect(training.schedule.noise_scale_first == 0.0 || observed == "gaussian" || observed == "rectified", config,
          "training.schedule.noise_scale_first", "{} has no s; it belongs to: gaussian, rectified", observed);
-  const bool fresh = is_synthetic(config.data) || config.data.kind == "patches";
+  const bool fresh = is_synthetic(config.data) || is_patches(config.data);
   expect(config.inference.latents != "persistent" || !fresh, config, "inference.latents",
          "\"persistent\" keeps a state for each item of a data set, {} gives fresh draws; allowed: reset, continual",
          config.data.kind);

@@ -73,6 +73,8 @@ std::vector<KeySpec> make_schema() {
   const std::vector<std::string_view> mixtures{"gaussian_mixture", "laplace_mixture"};
   const std::vector<std::string_view> files{"idx", "cifar10", "npy", "png_folder"};
   const std::vector<std::string_view> networks{"reservoir_sampler", "sampler_only_sc", "sampler_only_fr"}, hee{"hee"};
+  const std::vector<std::string_view> items_or_patches{"idx", "cifar10", "npy", "png_folder", "patches"};
+  const std::vector<std::string_view> fresh{"gaussian_mixture", "laplace_mixture", "ring", "two_moons", "checkerboard", "patches"};
   // clang-format off
   return {
       {TARN_KEY(run.name), .doc = "names the run folder; the config file's name without `.toml` where it is left out", .check = check_name},
@@ -81,8 +83,8 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(run.precision), .doc = "arithmetic of networks and chains", .check = check_precision},
       {TARN_KEY(run.tau_ms), .doc = "the membrane time constant, the unit of all times, wherever a person reads a time", .unit = "ms", .low = 0, .low_excluded = true},
 
-      {TARN_KEY(data.kind), .doc = "a synthetic law, or the format of a file",
-       .choices = {"gaussian_mixture", "laplace_mixture", "ring", "two_moons", "checkerboard", "idx", "cifar10", "npy", "png_folder"}, .required = true},
+      {TARN_KEY(data.kind), .doc = "a synthetic law, the format of a file, or `patches`: squares cut at random places from a stack of images",
+       .choices = {"gaussian_mixture", "laplace_mixture", "ring", "two_moons", "checkerboard", "idx", "cifar10", "npy", "png_folder", "patches"}, .required = true},
       {TARN_KEY(data.means), .doc = "mean of each component, `[[...], ...]`; a Laplace mixture may leave it out: all zero", .kinds = mixtures},
       {TARN_KEY(data.std), .doc = "isotropic standard deviation: one number, or one for each component", .low = 0, .low_excluded = true, .kinds = mixtures, .one_or_many = true},
       {TARN_KEY(data.covariances), .doc = "covariance matrix of each component, in place of `data.std`", .kinds = mixtures},
@@ -92,13 +94,20 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(data.noise), .doc = "standard deviation of the noise on the two moons", .low = 0, .kinds = {"two_moons"}},
       {TARN_KEY(data.cells), .doc = "fields a side of the checkerboard", .low = 1, .high = 1024, .kinds = {"checkerboard"}},
       {TARN_KEY(data.side), .doc = "length of a side of the checkerboard, which is centred at 0", .low = 0, .low_excluded = true, .kinds = {"checkerboard"}},
-      {TARN_KEY(data.epoch_size), .doc = "fresh draws that count as one epoch", .unit = "draws", .low = 1, .high = kMaxCount, .kinds = synthetic},
-      {TARN_KEY(data.path), .doc = "file or folder (`idx`: an image file, or the folder with `train-images-idx3-ubyte`, both `.gz` too; `cifar10`: a batch file, or the folder of them); must be set before a run", .kinds = files},
+      {TARN_KEY(data.epoch_size), .doc = "fresh draws that count as one epoch", .unit = "draws", .low = 1, .high = kMaxCount, .kinds = fresh},
+      {TARN_KEY(data.path), .doc = "file or folder (`idx`: an image file, or the folder with `train-images-idx3-ubyte`, both `.gz` too; `cifar10`: a batch file, or the folder of them; `patches`: a `.npy` file `[n_images, rows, columns]`); must be set before a run", .kinds = items_or_patches},
       {TARN_KEY(data.labels), .doc = "file of labels that goes with the items; empty: for `idx` the labels file beside the images, if there is one", .kinds = {"idx", "npy"}},
       {TARN_KEY(data.classes), .doc = "keep the items with these labels only; empty: all", .low = 0, .high = 2147483647.0, .kinds = {"idx", "cifar10", "npy"}},
-      {TARN_KEY(data.max_items), .doc = "keep the first so many items; 0: all", .unit = "items", .low = 0, .high = kMaxCount, .kinds = files},
+      {TARN_KEY(data.max_items), .doc = "keep the first so many items (`patches`: images); 0: all", .unit = "items", .low = 0, .high = kMaxCount, .kinds = items_or_patches},
       {TARN_KEY(data.inputs), .doc = "the last so many coordinates of the law are inputs u, on which the network is conditioned; U", .low = 0, .high = 1048576, .kinds = synthetic},
       {TARN_KEY(data.condition), .doc = "`.npy` file `[n_items, U]` of inputs that go with the items (conditional training); empty: none", .kinds = files},
+      {TARN_KEY(data.patch_size), .doc = "side of a patch", .unit = "pixels", .low = 1, .high = 1024, .kinds = {"patches"}},
+      {TARN_KEY(data.border), .doc = "no patch touches so many pixels along the edges of an image, where whitening wraps around", .unit = "pixels", .low = 0, .high = 32768, .kinds = {"patches"}},
+      {TARN_KEY(data.unit_variance), .doc = "divide the images by the standard deviation of all their pixels", .kinds = {"patches"}},
+      {TARN_KEY(data.subtract_mean), .doc = "of each patch", .kinds = {"patches"}},
+      {TARN_KEY(data.whiten), .doc = "whiten raw photographs: multiply each image by f exp(-(f/cutoff)^4) in the frequency domain", .kinds = {"patches"}},
+      {TARN_KEY(data.whiten_cutoff), .doc = "the cutoff of that filter", .unit = "cycles/pixel", .low = 0, .low_excluded = true, .kinds = {"patches"}},
+      {TARN_KEY(data.whiten_log), .doc = "take log(1 + pixel) before, for pixels that are intensities of light", .kinds = {"patches"}},
       {TARN_KEY(data.scaling), .doc = "`auto`: centre and divide by the RMS norm, after the filter; before the filter, and nothing after it unless it is a `sparse_code`, an `autoencoder` or `features`, which have a size of their own and are centred and divided as well: `unit_norm`: each item to norm 1, `divide_255`: pixels to [0, 1], `standardise`: each component to mean 0 and variance 1; `none`",
        .choices = {"auto", "none", "unit_norm", "divide_255", "standardise"}, .recipe = true},
 

@@ -23,7 +23,7 @@ struct RunConfig {
 /// `[data]`. A key that has no meaning for the kind is refused where given and keeps its initial value otherwise.
 struct DataConfig {
   std::string
-      kind;  ///< gaussian_mixture, laplace_mixture, ring, two_moons, checkerboard, idx, cifar10, npy, png_folder
+      kind;  ///< gaussian_mixture, laplace_mixture, ring, two_moons, checkerboard, idx, cifar10, npy, png_folder, patches
 
   // Mixtures. K components.
   std::vector<std::vector<double>> means;                     ///< `[K][D]`; a laplace_mixture may leave it out (zero)
@@ -36,7 +36,7 @@ struct DataConfig {
   double noise = 0.1;               ///< two_moons: standard deviation of the noise on both arcs
   std::int64_t cells = 4;           ///< checkerboard: fields a side
   double side = 4.0;                ///< checkerboard: length of a side; centred at 0
-  std::int64_t epoch_size = 10000;  ///< synthetic laws: fresh draws that count as one epoch
+  std::int64_t epoch_size = 10000;  ///< synthetic laws, patches: fresh draws that count as one epoch
 
   std::int64_t inputs = 0;  ///< U: the last so many coordinates are inputs u, not outputs
 
@@ -46,6 +46,15 @@ struct DataConfig {
   std::vector<std::int64_t> classes;  ///< keep items with these labels; empty = all
   std::int64_t max_items = 0;         ///< the first so many items; 0 = all
   std::string condition;              ///< `.npy` `[n_items, U]` of inputs that go with the items, or ""
+
+  // Patches of images; `path` is a `.npy` file `[n_images, rows, cols]`.
+  std::int64_t patch_size = 12;  ///< pixels a side
+  std::int64_t border = 4;       ///< pixels along the edges of an image that no patch touches
+  bool unit_variance = true;     ///< the stack over its standard deviation
+  bool subtract_mean = true;     ///< of each patch
+  bool whiten = false;           ///< raw photographs: by f exp(-(f / cutoff)^4)
+  double whiten_cutoff = 0.4;    ///< cycles a pixel
+  bool whiten_log = false;       ///< of log(1 + pixel)
 
   std::string scaling = "auto";  ///< auto, none, unit_norm, divide_255, standardise
   bool operator==(const DataConfig&) const = default;
@@ -301,6 +310,8 @@ std::vector<std::string> resolve(Config& config, const DataFacts& facts);
 
 /// Whether `data.kind` is a synthetic law (fresh draws) or a file.
 bool is_synthetic(const DataConfig& data);
+/// Whether batches are patches cut from images.
+bool is_patches(const DataConfig& data);
 
 /// Whether the model is a hierarchical exponential-family model; otherwise it is a sampling network.
 bool is_hee(const ModelConfig& model);
