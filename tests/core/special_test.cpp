@@ -47,7 +47,7 @@ TEST(BesselRatio, IsWithinTheStatedErrorOverAllPositiveFloats) {
   for (float z = 0.01f; z < 40.0f; z *= 1.0003f) try_one(z);
   for (float z = 0.99999f; z < 1.00001f; z = std::nextafter(z, 2.0f)) try_one(z);
   EXPECT_EQ(sweep.failure, "");
-  EXPECT_LE(sweep.ulp, 4.0) << "at " << sweep.ulp_at;
+  EXPECT_LE(sweep.ulp, 5.0) << "at " << sweep.ulp_at;
 }
 
 TEST(BesselRatio, GrowsFromNoughtToOne) {
@@ -77,7 +77,7 @@ TEST(TruncatedNormalMean, IsWithinTheStatedErrorOverAllFloats) {
   }
   for (float z = -40.0f; z < 40.0f; z += 0.0007f) try_one(z);
   EXPECT_EQ(sweep.failure, "");
-  EXPECT_LE(sweep.ulp, 4.0) << "at " << sweep.ulp_at;
+  EXPECT_LE(sweep.ulp, 5.0) << "at " << sweep.ulp_at;
 }
 
 TEST(TruncatedNormalMean, Specials) {
