@@ -1,6 +1,8 @@
 // T(x) = x/s^2, log h = -x^2/(2 s^2): x ~ N(eta, s^2), so that eta is the mean. Link: identity.
 #pragma once
 
+#include <cmath>
+
 #include "tarn/core/family.hpp"
 #include "tarn/core/math.hpp"
 
@@ -11,7 +13,7 @@ struct Gaussian {
   static constexpr bool exact_relaxation = true;
   float precision;  ///< 1/s^2
 
-  explicit Gaussian(const FamilyParameters& p) : precision(static_cast<float>(1.0 / (p.s * p.s))) {}
+  TARN_INLINE explicit Gaussian(const FamilyParameters& p) : precision(static_cast<float>(1.0 / (p.s * p.s))) {}
 
   template <class V>
   TARN_HD V statistic(V x) const {
@@ -55,7 +57,7 @@ struct Gaussian {
       return fma(V(spread), normal, fma(V(decay), sub(e, eta), eta));
     }
   };
-  Relaxation relaxation(double time) const {
+  TARN_INLINE Relaxation relaxation(double time) const {
     const double gap = precision;
     return {static_cast<float>(std::exp(-gap * time)),
             static_cast<float>(std::sqrt(-std::expm1(-2.0 * gap * time) / gap))};

@@ -12,7 +12,7 @@ struct GaussianScale {
   static constexpr bool exact_relaxation = true;
   static constexpr float least_eta = 0.05f;
 
-  explicit GaussianScale(const FamilyParameters&) {}
+  TARN_INLINE explicit GaussianScale(const FamilyParameters&) {}
 
   template <class V>
   TARN_HD V statistic(V x) const {
@@ -59,7 +59,7 @@ struct GaussianScale {
       return fma(sqrt(div(lost, eta)), normal, mul(math::exp(exponent), e));
     }
   };
-  Relaxation relaxation(double time) const { return {static_cast<float>(time)}; }
+  TARN_INLINE Relaxation relaxation(double time) const { return {static_cast<float>(time)}; }
 };
 
 }  // namespace tarn::families

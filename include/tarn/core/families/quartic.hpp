@@ -4,8 +4,6 @@
 // for every eta.
 #pragma once
 
-#include <array>
-
 #include "tarn/core/family.hpp"
 #include "tarn/core/math.hpp"
 
@@ -15,9 +13,15 @@ namespace tarn::families {
 struct QuarticMean {
   static constexpr int n_coefficients = 20;
   float inverse_kappa;
-  std::array<float, n_coefficients> coefficient;
+  float coefficient[n_coefficients];
 };
 QuarticMean fit_quartic_mean(double c);
+
+/// A, A' and A'' by quadrature, to about 1e-13.
+struct QuarticMoments {
+  double log_partition, mean, variance;
+};
+QuarticMoments quartic_moments(double eta, double c);
 
 struct Quartic {
   static constexpr Family family = Family::quartic;
@@ -25,7 +29,7 @@ struct Quartic {
   float c;
   QuarticMean mean;
 
-  explicit Quartic(const FamilyParameters& p) : c(static_cast<float>(p.c)), mean(fit_quartic_mean(p.c)) {}
+  TARN_INLINE explicit Quartic(const FamilyParameters& p) : c(static_cast<float>(p.c)), mean(fit_quartic_mean(p.c)) {}
 
   template <class V>
   TARN_HD V statistic(V x) const {
@@ -59,7 +63,7 @@ struct Quartic {
     const V twice = fma(r, V(4.0f), V(-2.0f));  // 2 (2 r - 1), for Clenshaw's recurrence
     V next(0.0f), after(0.0f);
     for (int k = QuarticMean::n_coefficients - 1; k > 0; --k) {
-      const V now = fma(twice, next, sub(V(mean.coefficient[static_cast<std::size_t>(k)]), after));
+      const V now = fma(twice, next, sub(V(mean.coefficient[k]), after));
       after = next;
       next = now;
     }
