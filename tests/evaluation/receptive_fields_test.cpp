@@ -177,7 +177,7 @@ TEST(FieldCriteria, RoundBlobsFail) {
   }
   const FieldPopulation p = judged(fields);
   EXPECT_EQ(p.n_fourier, 0);
-  EXPECT_GT(p.n_gabor, p.n / 2);
+  EXPECT_GT(p.n_gabor, p.n / 3);
 }
 
 TEST(FieldCriteria, TheCosineBasisFails) {
