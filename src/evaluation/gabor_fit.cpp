@@ -1,5 +1,5 @@
 // Least-squares fits of Gabor functions. The eight parameters of MINPACK are free numbers; widths and frequency are bounded functions of
-// theirs, so that a field without a carrier cannot run off to an infinite amplitude at frequency zero.
+// theirs: a field with fewer than two bars could else run off to an infinite amplitude at frequency zero.
 #include <cminpack.h>
 
 #include <algorithm>
@@ -47,13 +47,15 @@ struct Problem {
         cols(c),
         mean_square(0.0),
         sigma(0.3, 2.0 * static_cast<double>(std::max(r, c))),
-        frequency(0.25 / static_cast<double>(std::max(r, c)), 0.75) {
+        frequency(around(0.1)) {
     double mean = 0.0;
     for (std::int64_t i = 0; i < n(); ++i) mean += field[i];
     mean /= static_cast<double>(n());
     for (std::int64_t i = 0; i < n(); ++i) mean_square += (field[i] - mean) * (field[i] - mean);
     mean_square /= static_cast<double>(n());
   }
+  /// Within an octave of a peak of the spectrum.
+  static Bounded around(double peak) { return {0.5 * peak, 2.0 * peak}; }
   std::int64_t n() const { return rows * cols; }
   double x(std::int64_t j) const { return static_cast<double>(j) - 0.5 * static_cast<double>(cols - 1); }
   double y(std::int64_t i) const { return 0.5 * static_cast<double>(rows - 1) - static_cast<double>(i); }
@@ -124,11 +126,14 @@ void fit_amplitudes(const Problem& problem, Parameters& p) {
 
 struct Fit {
   Parameters p{};
+  double peak = 0.1;   // cycles a pixel: of the spectrum's peak that it stays with
   double error = 0.0;  // sum of squares
 };
 
-Fit refine(Problem& problem, const Parameters& start) {
-  Fit fit{start, 0.0};
+Fit refine(Problem& problem, const Parameters& start, double peak) {
+  Fit fit{start, peak, 0.0};
+  problem.frequency = Problem::around(peak);
+  fit_amplitudes(problem, fit.p);
   const int m = static_cast<int>(problem.n());
   const auto size = static_cast<std::size_t>(m);
   std::vector<double> residual(size), jacobian(size * n_parameters), work(size);
@@ -170,7 +175,7 @@ GaborFit described(const Problem& problem, const Fit& fit) {
   GaborFit g;
   const Parameters& p = fit.p;
   g.x = p[centre_x], g.y = p[centre_y];
-  g.frequency = problem.frequency.value(p[log_frequency]);
+  g.frequency = Problem::around(fit.peak).value(p[log_frequency]);
   g.sigma_x = problem.sigma.value(p[log_sigma_x]), g.sigma_y = problem.sigma.value(p[log_sigma_y]);
   g.amplitude = std::hypot(p[even], p[odd]);
   // even cos + odd sin = amplitude cos(omega u - atan2(odd, even)); a carrier along -u has the opposite phase
@@ -198,11 +203,9 @@ GaborFit fit_gabor(const float* field, std::int64_t rows, std::int64_t cols) {
       Parameters start{};
       start[centre_x] = envelope.x, start[centre_y] = envelope.y;
       start[angle] = std::atan2(peak.fy, peak.fx);
-      start[log_frequency] = problem.frequency.free(std::max(std::hypot(peak.fx, peak.fy), 1e-3));
       start[log_sigma_x] = problem.sigma.free(std::max(width * envelope.spread, 0.5));
       start[log_sigma_y] = problem.sigma.free(std::max(width * envelope.spread, 0.5));
-      fit_amplitudes(problem, start);
-      const Fit fit = refine(problem, start);
+      const Fit fit = refine(problem, start, std::max(std::hypot(peak.fx, peak.fy), 1e-3));
       if (fit.error < best.error) best = fit;
     }
   }

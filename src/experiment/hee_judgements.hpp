@@ -12,4 +12,8 @@ bool is_linear_gaussian(const HeeParameters& parameters);
 /// this size (probabilistic PCA; Tipping and Bishop 1999).
 void judge_linear_gaussian(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
 
+/// Runs on patches: what the first layer's units respond to, by a Gabor fit and in the frequency domain, beside V1; what units of a second
+/// layer pool. Writes receptive_fields.csv, a line a unit. On other gray images only the grid of fields is drawn.
+void judge_receptive_fields(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
+
 }  // namespace tarn

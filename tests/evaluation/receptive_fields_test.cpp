@@ -32,7 +32,7 @@ Field drawn(F&& value, std::int64_t rows = side, std::int64_t cols = side) {
   return field;
 }
 
-Field drawn(const GaborFit& g, std::int64_t rows = side, std::int64_t cols = side) {
+Field gabor(const GaborFit& g, std::int64_t rows = side, std::int64_t cols = side) {
   const double direction = g.orientation < pi / 2 ? g.orientation + pi / 2 : g.orientation - pi / 2;  // in [0, pi)
   const double c = std::cos(direction), s = std::sin(direction);
   return drawn(
@@ -71,7 +71,7 @@ std::vector<GaborFit> many_gabors(int n) {
     GaborFit g;
     g.x = spread(0.6180339887, -2.0, 2.0);
     g.y = spread(0.7548776662, -2.0, 2.0);
-    g.frequency = spread(0.5698402910, 0.12, 0.35);
+    g.frequency = spread(0.5698402910, 0.18, 0.35);
     g.orientation = spread(0.8191725134, 0.0, pi);
     g.phase = spread(0.6710436067, -pi, pi);
     g.sigma_x = spread(0.5497004779, 1.3, 2.4);
@@ -84,7 +84,7 @@ std::vector<GaborFit> many_gabors(int n) {
 
 TEST(GaborFits, RecoverTheParametersOfCleanGabors) {
   for (const GaborFit& truth : many_gabors(60)) {
-    const Field field = drawn(truth);
+    const Field field = gabor(truth);
     const GaborFit fit = fit_gabor(field.data(), side, side);
     SCOPED_TRACE(fmt::format("x {} y {} f {} orientation {} phase {} widths {} {}", truth.x, truth.y, truth.frequency,
                              truth.orientation, truth.phase, truth.sigma_x, truth.sigma_y));
@@ -106,10 +106,10 @@ TEST(GaborFits, SeeTheFieldTheRightWayUp) {
   GaborFit g;
   g.x = 2.0, g.y = 1.0, g.frequency = 0.2, g.sigma_x = g.sigma_y = 1.6, g.amplitude = 1.0;
   g.orientation = pi / 4;  // from bottom left to top right
-  const Field field = drawn(g, 12, 14);
-  EXPECT_GT(field[4 * 14 + 8], 0.8f * *std::max_element(field.begin(), field.end()))
-      << "bright right of and above the middle";
-  EXPECT_GT(field[3 * 14 + 9], field[5 * 14 + 9]) << "the bar goes on to the upper right, not below";
+  const Field field = gabor(g, 12, 14);
+  EXPECT_GT(field[4 * 14 + 9], 0.8f * *std::max_element(field.begin(), field.end()))
+      << "bright right of the middle and above it";
+  EXPECT_GT(field[3 * 14 + 10], 2.0f * field[3 * 14 + 7]) << "the bar goes on to the upper right";
   const GaborFit fit = fit_gabor(field.data(), 12, 14);
   EXPECT_NEAR(fit.orientation, pi / 4, 1e-3);
   EXPECT_NEAR(fit.x, 2.0, 1e-3);
@@ -127,7 +127,7 @@ TEST(FieldCriteria, GaborsWithNoisePass) {
   Matrix<float> noise(static_cast<std::int64_t>(truth.size()), side * side);
   fill_normals(5, Stream::evaluation, 0, 0, 1, noise);
   for (std::size_t k = 0; k < truth.size(); ++k) {
-    Field field = drawn(truth[k]);
+    Field field = gabor(truth[k]);
     double square = 0.0;
     for (const float w : field) square += w * w;
     // noise with a tenth of the field's energy: R^2 of the true Gabor is about 0.9
@@ -150,7 +150,7 @@ TEST(FieldCriteria, GaborsWithNoisePass) {
                  : 0;
   }
   EXPECT_GE(close, 90);
-  EXPECT_NEAR(p.frequency[1], 0.235, 0.03);
+  EXPECT_NEAR(p.frequency[1], 0.265, 0.02);
 }
 
 // The controls: what a Gabor function can imitate without being one that V1 would know.
@@ -177,7 +177,7 @@ TEST(FieldCriteria, RoundBlobsFail) {
   }
   const FieldPopulation p = judged(fields);
   EXPECT_EQ(p.n_fourier, 0);
-  EXPECT_GT(p.n_gabor, p.n / 2);
+  EXPECT_GT(p.n_gabor, p.n / 3);
 }
 
 TEST(FieldCriteria, TheCosineBasisFails) {

@@ -28,8 +28,8 @@ struct GaborFit {
 };
 
 /// The best Gabor function in the sense of least squares, by Levenberg-Marquardt (MINPACK) from several starts at the peaks of the
-/// field's spectrum. `field` `[rows * cols]`, row by row from the top. Envelope widths are kept between 0.3 pixels and twice the longer
-/// side, the frequency between a quarter of a period in the longer side and 0.75 cycles a pixel.
+/// field's spectrum. `field` `[rows * cols]`, row by row from the top. Envelope widths are kept between 0.3 pixels and twice the longer side, and
+/// the frequency within an octave of the peak that a fit started from, since an edge or a single bar alone does not tell it.
 GaborFit fit_gabor(const float* field, std::int64_t rows, std::int64_t cols);
 
 /// What the amplitude |F| of a field's Fourier transform says, zero-padded to 64 x 64 or the next power of two of at least four times the longer
