@@ -51,7 +51,8 @@ Machine machine_of(const Backend& backend) {
           is_gpu ? backend.description() : std::string()};
 }
 
-std::string fingerprint(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels) {
+std::string fingerprint(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels,
+                        const HeeParameters* hee) {
   Xxh3 hash;
   const auto add = [&](const Matrix<float>& values) {
     hash.update(std::as_bytes(std::span(values.data(), static_cast<std::size_t>(values.size()))));
@@ -59,6 +60,9 @@ std::string fingerprint(const Config& config, const PreparedData& data, const st
   add(data.rows);
   for (const SamplingNetwork& level : levels) {
     for (const auto* weights : {&level.W_in, &level.b, &level.W_out}) add(*weights);
+  }
+  if (hee != nullptr) {
+    for (const auto* weights : {&hee->W, &hee->b}) std::for_each(weights->begin(), weights->end(), add);
   }
   for (const std::string* path :
        {&config.training.init, &config.sampling.condition, &config.sampling.clamp, &config.sampling.initial.path,

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "hee_checkpoint.hpp"
+#include "hee_run.hpp"
 #include "tarn/core/interrupt.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
@@ -15,6 +16,11 @@ namespace {
 
 constexpr std::uint64_t first_noise_step = std::uint64_t{1} << 32;  // behind all that training can use
 constexpr std::int64_t tile_chains = 4096;
+
+/// The datum that a chain is given.
+const float* observation(const Config& config, const PreparedData& data, std::int64_t chain) {
+  return data.rows.row(chain / config.inference.chains_per_datum % data.rows.rows());
+}
 
 /// The chains of a run, tile after tile: where they stand, and how they go on.
 class PosteriorChains {
@@ -100,10 +106,8 @@ class PosteriorChains {
   /// Observations of chains from `begin` on, counted within the range: `[n / chains_per_datum, n_0]`.
   Matrix<float> observations(std::int64_t begin, std::int64_t n) const {
     Matrix<float> x(n / per_datum_, data_.n_outputs);
-    for (std::int64_t i = 0; i < x.rows(); ++i) {
-      const std::int64_t datum = (range_.begin + begin) / per_datum_ + i;
-      std::copy_n(data_.rows.row(datum % data_.rows.rows()), x.cols(), x.row(i));
-    }
+    for (std::int64_t i = 0; i < x.rows(); ++i)
+      std::copy_n(observation(config_, data_, range_.begin + begin + i * per_datum_), x.cols(), x.row(i));
     return x;
   }
 
@@ -146,20 +150,24 @@ std::int64_t longest_call(const HeeParameters& model, std::int64_t n_chains) {
   return static_cast<std::int64_t>(std::clamp(2e9 / (work * static_cast<double>(n_chains)), 1.0, 1e5));
 }
 
-// Layers `[n_chains, n_l]` of draws that hold them side by side.
-std::vector<Matrix<float>> split(const Matrix<float>& x, const HeeParameters& model) {
+}  // namespace
+
+std::vector<Matrix<float>> state_of(const Matrix<float>& latents, const Config& config, const PreparedData& data,
+                                    const HeeParameters& model, std::int64_t first_chain) {
   std::vector<Matrix<float>> layers;
+  Matrix<float> observed(latents.rows(), data.n_outputs);
+  for (std::int64_t i = 0; i < observed.rows(); ++i)
+    std::copy_n(observation(config, data, first_chain + i), observed.cols(), observed.row(i));
+  layers.push_back(std::move(observed));
   std::int64_t column = 0;
   for (std::size_t l = 1; l < model.layers.size(); ++l) {
-    Matrix<float> layer(x.rows(), model.layers[l].size);
-    for (std::int64_t i = 0; i < x.rows(); ++i) std::copy_n(x.row(i) + column, layer.cols(), layer.row(i));
+    Matrix<float> layer(latents.rows(), model.layers[l].size);
+    for (std::int64_t i = 0; i < latents.rows(); ++i) std::copy_n(latents.row(i) + column, layer.cols(), layer.row(i));
     column += layer.cols();
     layers.push_back(std::move(layer));
   }
   return layers;
 }
-
-}  // namespace
 
 HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& data, const HeeModel& model,
                                       Backend& backend, const std::filesystem::path& folder, const ChainRange& asked,
@@ -238,12 +246,7 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
   outcome.n_quarantined = std::ranges::count_if(at.first_bad_step, [](std::int64_t step) { return step >= 0; });
   segments.finish({at.first_bad_step, {}});
   if (continuation.checkpoints) save();  // what comes after need not wait for it twice
-  outcome.last_draw = split(at.last_draw, model.parameters);
-  Matrix<float> observed(chains.n_chains(), data.n_outputs);
-  const Matrix<float> given = chains.observations(0, chains.n_chains());
-  for (std::int64_t i = 0; i < observed.rows(); ++i)
-    std::copy_n(given.row(i / config.inference.chains_per_datum), observed.cols(), observed.row(i));
-  outcome.last_draw.insert(outcome.last_draw.begin(), std::move(observed));
+  outcome.last_draw = state_of(at.last_draw, config, data, model.parameters, range.begin);
   outcome.n_draws = s.thin > 0 ? (s.steps + s.thin - 1) / s.thin : 1;
   outcome.chain_steps = at.chain_steps;
   outcome.seconds = bar.seconds();

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hee_checkpoint.hpp"
+#include "hee_run.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/experiment/hee_stages.hpp"
@@ -51,19 +52,6 @@ HeeRecord record_of(const nlohmann::json& line) {
   return r;
 }
 
-// What a run that is going on has behind it.
-void read_back(const RunFolder& folder, HeeTrainingOutcome& outcome) {
-  std::ifstream metrics(folder.metrics());
-  for (std::string line; std::getline(metrics, line);) {
-    try {
-      const auto json = nlohmann::json::parse(line);
-      if (json.at("kind") == "training") outcome.records.push_back(record_of(json));
-    } catch (const nlohmann::json::exception& error) {
-      fail("{}: \"{}\" is not a line of metrics ({})", folder.metrics().string(), line.substr(0, 60), error.what());
-    }
-  }
-}
-
 std::string note_of(const HeeRecord& r, const HeeTrainingPlan& plan) {
   std::string note = r.reading.n_chains > 0 ? fmt::format("reconstruction {:.4g}, energy {:.5g}",
                                                           r.reading.reconstruction, r.reading.energy)
@@ -75,13 +63,27 @@ std::string note_of(const HeeRecord& r, const HeeTrainingPlan& plan) {
 
 }  // namespace
 
+std::vector<HeeRecord> hee_training_records(const RunFolder& folder) {
+  std::vector<HeeRecord> records;
+  std::ifstream metrics(folder.metrics());
+  for (std::string line; std::getline(metrics, line);) {
+    try {
+      const auto json = nlohmann::json::parse(line);
+      if (json.at("kind") == "training") records.push_back(record_of(json));
+    } catch (const nlohmann::json::exception& error) {
+      fail("{}: \"{}\" is not a line of metrics ({})", folder.metrics().string(), line.substr(0, 60), error.what());
+    }
+  }
+  return records;
+}
+
 HeeTrainingOutcome hee_training_stage(const Config& config, const PreparedData& data, Backend& backend,
                                       const RunFolder& folder, const Continuation& continuation) {
   const HeeTrainingPlan plan = hee_training_plan(config, data);
   HeeTrainingOutcome outcome;
   outcome.n_steps = plan.n_steps;
   if (continuation.within("sampling")) {  // all was trained before
-    read_back(folder, outcome);
+    outcome.records = hee_training_records(folder);
     outcome.model = load_hee(folder.weights());
     return outcome;
   }
@@ -91,7 +93,7 @@ HeeTrainingOutcome hee_training_stage(const Config& config, const PreparedData& 
   HeeTrainingPosition start;
   if (continuation.within("training")) {
     start = restore_hee_training(*continuation.from, {plan.batch_size, plan.chains_per_datum, 0}, *session);
-    read_back(folder, outcome);
+    outcome.records = hee_training_records(folder);
   }
   info("training: {} batches of {} data, {} chains each, {} steps of inference, the last {} teach", plan.n_steps,
        plan.batch_size, plan.chains_per_datum, plan.inference_steps, plan.window);

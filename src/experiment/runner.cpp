@@ -174,6 +174,13 @@ StoredRun load_run(const std::filesystem::path& path, const std::vector<std::str
   run.config = load_config(folder.config().string(), overrides);
   run.data = load_data_maps(folder.data_maps());
   run.data.seed = run.config.run.seed;
+  if (is_hee(run.config.model)) {
+    if (!std::filesystem::exists(folder.weights())) fail("{}: holds no trained model yet", path.string());
+    run.hee = load_hee(folder.weights());
+    run.data = prepare_data_with(run.data, run.config);
+    resolve(run.config, facts_of(run.data));
+    return run;
+  }
   for (const LevelFile& file : folder.level_files()) run.levels.push_back(load_network(file.path));
   if (run.levels.empty()) fail("{}: holds no trained network yet", path.string());
   for (const SamplingNetwork& network : run.levels) {
