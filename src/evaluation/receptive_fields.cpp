@@ -82,7 +82,7 @@ FieldPopulation summarise(const std::vector<ReceptiveField>& fields) {
     const double bin =
         field.gabor.orientation / std::numbers::pi * static_cast<double>(FieldPopulation::n_orientations);
     ++p.orientations[static_cast<std::size_t>(std::floor(bin + 0.5)) % FieldPopulation::n_orientations];
-    frequency.push_back(field.gabor.frequency);
+    frequency.push_back(field.fourier.frequency);
     n_x.push_back(field.gabor.n_x());
     n_y.push_back(field.gabor.n_y());
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 
 #include "hee_judgements.hpp"
@@ -53,23 +54,26 @@ std::vector<FieldShape> shapes_of(const std::vector<ReceptiveField>& fields) {
   std::vector<FieldShape> shapes;
   for (const ReceptiveField& field : fields) {
     const GaborFit& g = field.gabor;
-    shapes.push_back({g.x, g.y, g.orientation, g.frequency, g.sigma_y, g.n_x(), g.n_y(), g.r_squared, field.passes()});
+    shapes.push_back(
+        {g.x, g.y, g.orientation, field.fourier.frequency, g.sigma_y, g.n_x(), g.n_y(), g.r_squared, field.passes()});
   }
   return shapes;
 }
 
 void write_table(const std::vector<ReceptiveField>& fields, const std::filesystem::path& path) {
   std::string text =
-      "unit,passes,r_squared,x,y,frequency,orientation_deg,phase_deg,sigma_x,sigma_y,n_x,n_y,amplitude,crossed,dc,"
+      "unit,passes,r_squared,x,y,frequency,orientation_deg,phase_deg,sigma_x,sigma_y,n_x,n_y,amplitude,peak_frequency,"
+      "crossed,dc,"
       "participation\n";
-  constexpr double degrees = 180.0 / 3.14159265358979323846;
+  constexpr double degrees = 180.0 / std::numbers::pi;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const GaborFit& g = fields[i].gabor;
     const FourierShape& f = fields[i].fourier;
     text += fmt::format(
-        "{},{:d},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g}\n",
+        "{},{:d},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:.4g},{:."
+        "4g}\n",
         i, fields[i].passes(), g.r_squared, g.x, g.y, g.frequency, g.orientation * degrees, g.phase * degrees,
-        g.sigma_x, g.sigma_y, g.n_x(), g.n_y(), g.amplitude, f.crossed, f.dc, f.participation);
+        g.sigma_x, g.sigma_y, g.n_x(), g.n_y(), g.amplitude, f.frequency, f.crossed, f.dc, f.participation);
   }
   write_file_atomically(path, std::string_view(text));
 }
@@ -134,12 +138,12 @@ void judge_receptive_fields(const HeeEvaluationInput& in, EvaluationOutcome& out
   write_table(judged, in.folder.path() / "receptive_fields.csv");
   const std::vector<FieldShape> shapes = shapes_of(judged);
   if (const FigureFile file = draw(figure_receptive_fields(shapes, criteria.r_squared), in.folder.figures())) {
-    out.figures.push_back(
-        {file.svg,
-         "Gabor fits of the first layer's fields. A field passes with R^2 > 0.7 if it is oriented, band-pass and local "
-         "in "
-         "the frequency domain as well. Dashed: where most simple cells of macaque V1 lie, an outline read off a "
-         "published figure."});
+    out.figures.push_back({file.svg,
+                           "Gabor fits of the first layer's fields. A field passes with R^2 > 0.7 if it is also "
+                           "oriented, band-pass and local by its "
+                           "Fourier transform. Dashed: roughly where most simple cells of macaque V1 lie (after "
+                           "Ringach 2002; an outline, not data). Widths "
+                           "of 2 periods or more are drawn at the edge."});
   }
   if (p.W.size() < 2) return;
   constexpr std::size_t most_units = 24;

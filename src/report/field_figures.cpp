@@ -29,16 +29,15 @@ Panel widths_panel(const std::vector<FieldShape>& fields) {
   p.title = std::string("Envelope in periods of the carrier");
   p.x_label = std::string("n_x: across the bars");
   p.y_label = std::string("n_y: along the bars");
-  // Most cells of Ringach 2002 (J. Neurophysiol. 88:455) lie here. Read off the figure by eye, not its data.
+  // Roughly where most cells of Ringach 2002 (J. Neurophysiol. 88:455) lie: an outline for orientation, none of its data.
   constexpr double low = 0.1, high_x = 0.8, high_y = 1.3;
-  Series range{
-      "most macaque V1 cells (read off the figure of Ringach 2002)", {}, {}, Mark::dashed, colors::third, 1.6, {}};
+  Series range{"rough range of macaque V1 cells (after Ringach 2002)", {}, {}, Mark::dashed, colors::third, 1.6, {}};
   for (const auto& [x, y] : {std::pair(low, low), {high_x, low}, {high_x, high_y}, {low, high_y}, {low, low}})
     add(range, x, y);
   Series other = points("fields that fail", colors::faint),
          passing = points("fields that pass both criteria", colors::learned);
   double most = 1.4;
-  constexpr double farthest = 3.0;  // a field that fills its patch has no width; it must not flatten the others
+  constexpr double farthest = 2.0;  // a field that fills its patch has no width; it must not flatten the others
   for (const FieldShape& f : fields) {
     add(f.passes ? passing : other, std::min(f.n_x, farthest), std::min(f.n_y, farthest));
     if (f.passes) most = std::max({most, std::min(f.n_x, farthest), std::min(f.n_y, farthest)});
@@ -162,7 +161,7 @@ Figure figure_pooling(const std::vector<FieldShape>& fields, const std::vector<P
           const auto own = std::min(static_cast<std::size_t>(std::abs(w) / largest * n_shades), n_shades - 1);
           if ((w > 0.0) != is_positive || own != shade || w == 0.0) continue;
           const FieldShape& f = fields[i];
-          const double half = std::clamp(f.sigma_y, 0.08 * side, 0.3 * side);
+          const double half = std::clamp(0.8 * f.sigma_y, 0.06 * side, 0.2 * side);
           const double dx = half * std::cos(f.orientation), dy = half * std::sin(f.orientation);
           add(lines, f.x - dx, f.y - dy);
           add(lines, f.x + dx, f.y + dy);

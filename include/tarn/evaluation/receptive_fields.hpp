@@ -73,7 +73,8 @@ struct FieldPopulation {
   double median_r_squared = 0.0;                          ///< of all
   /// Fields that pass, by orientation of the bars: bin k is centred at k 22.5 degrees.
   std::array<std::int64_t, n_orientations> orientations{};
-  /// 10, 50 and 90 % quantiles; NaN where none passes.
+  /// 10, 50 and 90 % quantiles; NaN where none passes. Frequency: that of the spectrum's peak, since of an edge the carrier's is hardly
+  /// known.
   std::array<double, 3> frequency{}, n_x{}, n_y{};
 
   double share_passed() const { return n > 0 ? static_cast<double>(n_passed) / static_cast<double>(n) : 0.0; }

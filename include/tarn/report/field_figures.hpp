@@ -12,7 +12,7 @@ namespace tarn {
 struct FieldShape {
   double x = 0.0, y = 0.0;   ///< centre in pixels from the middle of the field; y runs up
   double orientation = 0.0;  ///< of the bars, radians, counter-clockwise from horizontal
-  double frequency = 0.0;    ///< cycles a pixel
+  double frequency = 0.0;    ///< at the spectrum's peak, cycles a pixel
   double sigma_y = 0.0;      ///< width of the envelope along the bars, pixels
   double n_x = 0.0, n_y = 0.0;
   double r_squared = 0.0;
@@ -24,7 +24,7 @@ struct FieldShape {
 Figure figure_receptive_fields(const std::vector<FieldShape>& fields, double least_r_squared);
 
 /// The units of a second layer, one a panel: the first-layer fields with the largest weights in it, each as a line at its place, as long as
-/// its envelope and in its orientation; blue for positive weights, orange for negative ones, pale for weak.
+/// its envelope is along the bars (within limits) and in its orientation; blue for positive weights, orange for negative ones, pale for weak.
 struct PoolingUnit {
   std::int64_t unit = 0;        ///< its number, for the title
   std::vector<double> weights;  ///< `[n_fields]`
