@@ -29,6 +29,8 @@ tarn_find_pkg(tomlplusplus tomlplusplus libtomlplusplus-dev)
 tarn_find_pkg(netcdf netcdf libnetcdf-dev)
 tarn_find_pkg(libzip libzip libzip-dev)
 tarn_find_pkg(xxhash libxxhash libxxhash-dev)
+tarn_find_pkg(kissfft kissfft-float libkissfft-dev)
+tarn_find_pkg(cminpack cminpack libcminpack-dev)
 tarn_find_pkg(lapacke lapacke liblapacke-dev)
 
 # OpenBLAS, the OpenMP build: the pthread build keeps its own threads, which fight ours.

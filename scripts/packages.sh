@@ -8,6 +8,7 @@ tarn_build_packages=(
   libopenblas-openmp-dev liblapacke-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   libnetcdf-dev libzip-dev libxxhash-dev libpng-dev zlib1g-dev
+  libkissfft-dev libcminpack-dev
   "libboost-dev|libboost1.74-dev|libboost1.81-dev|libboost1.83-dev"
 )
 tarn_run_packages=("gnuplot-nox|gnuplot-qt|gnuplot-x11")  # figures; a run without it says so and goes on

@@ -20,6 +20,8 @@
 #include "tarn/io/npy.hpp"
 #include "tarn/io/npz.hpp"
 #include "tarn/io/safetensors.hpp"
+#include "tarn/models/hee_file.hpp"
+#include "tarn/models/hee_stability.hpp"
 #include "tarn/models/weights_file.hpp"
 
 namespace tarn::cli {
@@ -50,6 +52,27 @@ std::string drift_text(const SamplingNetwork& network) {
       rate > 0.0 ? "the drift does not confine" : "the drift confines");
 }
 
+std::string value_of(const HeeLayer& layer, std::string_view name) {
+  const FamilyParameters& p = layer.parameters;
+  return fmt::format(" = {}", name == "s" ? p.s : name == "rate" ? p.rate : name == "width" ? p.width : p.c);
+}
+
+std::string layers_text(const HeeParameters& model) {
+  std::string text;
+  for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    const HeeLayer& layer = model.layers[l];
+    std::string given;
+    for (const std::string_view name : parameters_of(layer.family))
+      given += fmt::format(", {}", name) + value_of(layer, name);
+    const std::string f = layer.nonlinearity ? std::string(name_of(*layer.nonlinearity)) : "identity";
+    text += fmt::format("  layer {}: {} {} units{}{}\n", l, layer.size, name_of(layer.family), given,
+                        l > 0 ? ", drives the one below through " + f : "");
+  }
+  const double curvature = largest_curvature(model);
+  return text + fmt::format("  largest curvature of the latents {:.4g}, largest stable dt {:.4g}\n", curvature,
+                            2.0 / curvature);
+}
+
 std::string inspect_safetensors(const fs::path& path) {
   const TensorFile file = read_safetensors(path);
   std::string text;
@@ -59,7 +82,11 @@ std::string inspect_safetensors(const fs::path& path) {
     text += fmt::format("  {:<24} {}{}\n", one_line(key), one_line(value.substr(0, long_value ? 77 : 80)),
                         long_value ? "..." : "");
   }
-  if (file.metadata.contains("tarn_kind")) text += drift_text(from_tensors(file));
+  if (is_hee_file(file)) {
+    text += layers_text(hee_from_tensors(file).parameters);
+  } else if (file.metadata.contains("tarn_kind")) {
+    text += drift_text(from_tensors(file));
+  }
   return text;
 }
 
@@ -90,9 +117,26 @@ std::string inspect_draws(const fs::path& path) {
   return text;
 }
 
+std::string files_text(const RunFolder& folder) {
+  std::string text;
+  for (const fs::path& file :
+       {folder.config(), folder.metrics(), folder.weights(), folder.samples_file(), folder.report()}) {
+    if (fs::exists(file)) text += fmt::format("  {}\n", file.string());
+  }
+  return text;
+}
+
+std::string inspect_hee_run(const RunFolder& folder, const Config& config) {
+  std::string text = fmt::format("  hee with {} layers, on {}, {}\n", config.model.layers.size(), config.data.kind,
+                                 fs::exists(folder.done()) ? "finished" : "not finished");
+  if (fs::exists(folder.weights())) text += layers_text(load_hee(folder.weights()).parameters);
+  return text + files_text(folder);
+}
+
 std::string inspect_run(const fs::path& path) {
   const RunFolder folder = RunFolder::open(path);
   const Config config = load_config(folder.config().string());
+  if (is_hee(config.model)) return inspect_hee_run(folder, config);
   std::string text = fmt::format("  {} {} neurons, {}, on {}\n", config.model.kind, config.model.neurons,
                                  config.model.nonlinearity, config.data.kind);
   text += fmt::format("  {} noise levels kept, {}\n", folder.level_files().size(),
@@ -100,11 +144,7 @@ std::string inspect_run(const fs::path& path) {
   if (fs::exists(folder.weights())) {
     text += drift_text(load_network(folder.weights()));
   }
-  for (const fs::path& file :
-       {folder.config(), folder.metrics(), folder.weights(), folder.samples_file(), folder.report()}) {
-    if (fs::exists(file)) text += fmt::format("  {}\n", file.string());
-  }
-  return text;
+  return text + files_text(folder);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "tarn/core/error.hpp"
 #include "tarn/core/interrupt.hpp"
 #include "tarn/core/log.hpp"
+#include "tarn/experiment/hee_stages.hpp"
 #include "tarn/experiment/runner.hpp"
 #include "tarn/io/file.hpp"
 #include "tarn/models/weights_file.hpp"
@@ -32,6 +33,9 @@ ChainRange parse_range(const std::string& text) {
 // Weights alone, without the run they came from: the [sampling] defaults for plain chains of one network.
 StoredRun from_weights(const fs::path& path, const std::string& nonlinearity,
                        const std::vector<std::string>& overrides) {
+  if (path.extension() == ".safetensors" && is_hee_file(read_safetensors(path))) {
+    fail_usage("{}: an hee model samples given data; allowed: the folder of its run", path.string());
+  }
   WeightsFileHints hints;
   if (!nonlinearity.empty()) hints.nonlinearity = parse_nonlinearity(nonlinearity);
   StoredRun run;
@@ -63,9 +67,21 @@ StoredRun load_source(const fs::path& source, const std::string& nonlinearity,
   return fs::is_directory(source) ? load_run(source, overrides) : from_weights(source, nonlinearity, overrides);
 }
 
+std::string inputs_of(const StoredRun& run) {
+  return fingerprint(run.config, run.data, run.levels, run.hee ? &run.hee->parameters : nullptr);
+}
+
+bool is_hee_run(const fs::path& source) {
+  return fs::is_directory(source) && is_hee(load_config(RunFolder::open(source).config().string()).model);
+}
+
 void draw_samples(const StoredRun& run, Backend& backend, const fs::path& out, const ChainRange& range,
                   const Continuation& continuation) {
-  sampling_stage(run.config, run.data, run.levels, backend, out, range, continuation);
+  if (run.hee) {
+    hee_sampling_stage(run.config, run.data, *run.hee, backend, out, range, continuation);
+  } else {
+    sampling_stage(run.config, run.data, run.levels, backend, out, range, continuation);
+  }
   write_file_atomically(out / "DONE", std::string_view("done\n"));
   continuation.checkpoints->clear();
   fs::remove(out / "checkpoints");
@@ -81,8 +97,8 @@ void resume_sample(const fs::path& out, const ResumeOptions& options) {
   run.config = load_config((out / "config.toml").string());
   const ChainRange range =
       range_within(parse_range(checkpoint->metadata_at("chain_range")), run.config.sampling.chains);
-  const auto backend = resumed_backend(*checkpoint, options, run.data.n_outputs <= 16);
-  const std::string inputs = fingerprint(run.config, run.data, run.levels);
+  const auto backend = resumed_backend(*checkpoint, options, run.data.n_outputs <= 16 && !run.hee);
+  const std::string inputs = inputs_of(run);
   require_same_inputs(*checkpoint, inputs, options);
   auto facts = checkpoint_facts(*backend, inputs);
   for (const char* key : {"source", "nonlinearity", "chain_range"}) facts[key] = checkpoint->metadata_at(key);
@@ -124,10 +140,12 @@ void add_sample(CLI::App& app, Action& action) {
       const auto set = [&](const std::string& key, const std::string& value) {
         if (!value.empty()) overrides.push_back(key + "=" + value);
       };
-      if (!a->steps.empty() || !a->dt.empty()) set("sampling.schedule", "\"last_level\"");
+      const fs::path source(a->source);
+      const bool network = !is_hee_run(source);  // the others have no levels to go through
+      if (network && (!a->steps.empty() || !a->dt.empty())) set("sampling.schedule", "\"last_level\"");
       set("sampling.chains", a->chains);
       set("sampling.steps", a->steps);
-      set("sampling.dt", a->dt);
+      set(network ? "sampling.dt" : "inference.dt", a->dt);
       set("sampling.thin", a->thin);
       set("sampling.burn_in", a->burn_in);
       set("run.seed", a->seed);
@@ -139,7 +157,6 @@ void add_sample(CLI::App& app, Action& action) {
       set("sampling.record.neurons", quoted(a->record_neurons));
       set("sampling.record.every", a->record_every);
 
-      const fs::path source(a->source);
       const StoredRun run = load_source(source, a->nonlinearity, overrides);
       // All that can be refused before there is a folder to show for it.
       const ChainRange range =
@@ -156,7 +173,7 @@ void add_sample(CLI::App& app, Action& action) {
       catch_signals();
       fs::create_directories(out);
       write_file_atomically(out / "config.toml", to_toml(run.config, {"resolved by tarn sample"}));
-      auto facts = checkpoint_facts(*backend, fingerprint(run.config, run.data, run.levels));
+      auto facts = checkpoint_facts(*backend, inputs_of(run));
       facts["source"] = fs::absolute(source).string();
       facts["nonlinearity"] = a->nonlinearity;
       facts["chain_range"] = fmt::format("{}:{}", range.begin, range.end);

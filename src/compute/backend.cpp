@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "cuda/devices.hpp"
+#include "tarn/compute/hee.hpp"
 #include "tarn/core/error.hpp"
 
 namespace tarn {
@@ -46,6 +47,10 @@ std::int64_t Backend::steps_a_call(const NetworkView& n, std::int64_t n_chains, 
   const double work =
       4.0 * static_cast<double>(n.n_neurons * (n.n_outputs + n.n_inputs)) * static_cast<double>(n_chains);
   return static_cast<std::int64_t>(std::clamp(2e10 / work, 1.0, 1e6));
+}
+
+std::unique_ptr<HeeSession> Backend::make_hee_session(const HeeParameters&, const HeeOptimizer&) {
+  fail("hierarchical models do not run on \"{}\" yet; use --device cpu", name());
 }
 
 void Backend::capture_profile() {

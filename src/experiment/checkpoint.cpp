@@ -51,7 +51,8 @@ Machine machine_of(const Backend& backend) {
           is_gpu ? backend.description() : std::string()};
 }
 
-std::string fingerprint(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels) {
+std::string fingerprint(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels,
+                        const HeeParameters* hee) {
   Xxh3 hash;
   const auto add = [&](const Matrix<float>& values) {
     hash.update(std::as_bytes(std::span(values.data(), static_cast<std::size_t>(values.size()))));
@@ -59,6 +60,9 @@ std::string fingerprint(const Config& config, const PreparedData& data, const st
   add(data.rows);
   for (const SamplingNetwork& level : levels) {
     for (const auto* weights : {&level.W_in, &level.b, &level.W_out}) add(*weights);
+  }
+  if (hee != nullptr) {
+    for (const auto* weights : {&hee->W, &hee->b}) std::for_each(weights->begin(), weights->end(), add);
   }
   for (const std::string* path :
        {&config.training.init, &config.sampling.condition, &config.sampling.clamp, &config.sampling.initial.path,
@@ -150,6 +154,7 @@ void put_position(TensorFile& file, const SamplingPosition& at) {
   file.put("sampling.last_draw", at.last_draw.view());
   if (at.x.empty()) return;
   file.put("sampling.x", at.x.view());
+  if (!at.v.empty()) file.put("sampling.v", at.v.view());
   if (!at.r.empty()) file.put("sampling.r", at.r.view());
 }
 
@@ -169,6 +174,7 @@ SamplingPosition sampling_position(const TensorFile& file) {
   position.first_bad_step = file.values<std::int64_t>("sampling.first_bad_step");
   position.last_draw = file.matrix("sampling.last_draw");
   if (at[6] != 0) position.x = file.matrix("sampling.x");
+  if (file.has("sampling.v")) position.v = file.matrix("sampling.v");
   if (file.has("sampling.r")) position.r = file.matrix("sampling.r");
   return position;
 }

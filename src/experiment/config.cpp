@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -56,6 +57,46 @@ void remember(const KeySpec& spec, const std::string& where, Config& config) {
   }
 }
 
+/// `model.layers[1].size`, as it stands in `Config::given` and in messages.
+std::string layer_key(std::size_t layer, std::string_view key) {
+  return fmt::format("model.layers[{}].{}", layer, key);
+}
+
+[[noreturn]] void fail_unknown_layer_key(const std::string& where, const std::string& name) {
+  std::vector<std::string_view> words;
+  for (const KeySpec& key : layer_schema()) words.push_back(key.name.substr(key.name.rfind('.') + 1));
+  const std::string near = nearest_word(name.substr(name.rfind('.') + 1), words);
+  if (!near.empty())
+    fail_usage("{}: unknown key {}; did you mean {}{}?", where, name, name.substr(0, name.rfind('.') + 1), near);
+  fail_usage("{}: unknown key {}; a layer has: {}", where, name, listed(words));
+}
+
+/// `[[model.layers]]`, one table a layer.
+void read_layers(const toml::node& node, const std::string& where, Config& config) {
+  constexpr std::size_t most = 64;
+  const toml::array* layers = node.as_array();
+  const bool tables = layers != nullptr && std::all_of(layers->begin(), layers->end(),
+                                                       [](const toml::node& layer) { return layer.is_table(); });
+  if (!tables || layers->empty())
+    fail_usage("{}: model.layers = {}; allowed: one [[model.layers]] table a layer, the observation first", where,
+               describe(node));
+  if (layers->size() > most) fail_usage("{}: {} layers; allowed: up to {}", where, layers->size(), most);
+  for (const toml::node& entry : *layers) {
+    const std::size_t number = config.model.layers.size();
+    config.model.layers.emplace_back();
+    config.given[fmt::format("model.layers[{}]", number)] =
+        fmt::format("{}:{}", config.source, entry.source().begin.line);
+    for (const auto& [key, value] : *entry.as_table()) {
+      const std::string name = layer_key(number, printable(key.str()));
+      const std::string at = fmt::format("{}:{}", config.source, key.source().begin.line);
+      const KeySpec* spec = find_layer_key(key.str());
+      if (spec == nullptr) fail_unknown_layer_key(at, name);
+      read_value(*spec, name, value, at, config.model.layers.back());
+      config.given[name] = at;
+    }
+  }
+}
+
 void read_table(const toml::table& table, const std::string& prefix, Config& config) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + printable(key.str());
@@ -63,6 +104,8 @@ void read_table(const toml::table& table, const std::string& prefix, Config& con
     if (const KeySpec* spec = find_key(name)) {
       read_value(*spec, node, where, config);
       remember(*spec, where, config);
+    } else if (name == "model.layers") {
+      read_layers(node, where, config);
     } else if (!is_table_name(name)) {
       fail_unknown(where, name);
     } else if (node.is_table()) {
@@ -71,6 +114,27 @@ void read_table(const toml::table& table, const std::string& prefix, Config& con
       fail_usage("{}: {} = {}; allowed: a table, [{}]", where, name, describe(node), name);
     }
   }
+}
+
+/// Which layer and which key of it "model.layers[1].size" names; a null key where it is no such name.
+struct NamedLayerKey {
+  std::size_t layer = 0;
+  const KeySpec* key = nullptr;
+};
+
+NamedLayerKey find_named_layer_key(const std::string& name, const std::string& where, const Config& config) {
+  constexpr std::string_view prefix = "model.layers[";
+  const std::size_t close = name.find("].");
+  if (!name.starts_with(prefix) || close == std::string::npos) return {};
+  NamedLayerKey found;
+  const char *begin = name.data() + prefix.size(), *end = name.data() + close;
+  const auto read = std::from_chars(begin, end, found.layer);
+  if (read.ec != std::errc{} || read.ptr != end || found.layer >= config.model.layers.size())
+    fail_usage("{}: the config has {} layers; allowed: model.layers[K].KEY with K from 0, the observation, to {}",
+               where, config.model.layers.size(), static_cast<std::int64_t>(config.model.layers.size()) - 1);
+  found.key = find_layer_key(std::string_view(name).substr(close + 2));
+  if (found.key == nullptr) fail_unknown_layer_key(where, name);
+  return found;
 }
 
 /// The value of `--set key=text`: TOML, or a bare string.
@@ -86,13 +150,18 @@ void read_override(const std::string& assignment, Config& config) {
     fail_usage("--set {}: allowed: KEY=VALUE, as in --set training.epochs=50", assignment);
   }
   const std::string where = "--set " + name;
-  const KeySpec* spec = find_key(name);
+  const NamedLayerKey of_layer = find_named_layer_key(name, where, config);
+  const KeySpec* spec = of_layer.key != nullptr ? of_layer.key : find_key(name);
+  if (spec == nullptr && name == "model.layers")
+    fail_usage("{}: set one key of one layer, as in --set model.layers[1].size=VALUE", where);
   if (spec == nullptr && is_table_name(name))
     fail_usage("{}: {} is a table; set one of its keys, as in --set {}.KEY=VALUE", where, name, name);
   if (spec == nullptr) fail_unknown(where, name);
 
   const std::string text = trimmed(assignment.substr(equals + 1));
-  const bool wants_string = std::holds_alternative<std::string*>(spec->slot(config));
+  const KeySlot slot =
+      of_layer.key != nullptr ? spec->layer_slot(config.model.layers[of_layer.layer]) : spec->slot(config);
+  const bool wants_string = std::holds_alternative<std::string*>(slot);
   check_key_depth(text, where);
   toml::table parsed;
   try {
@@ -109,8 +178,13 @@ void read_override(const std::string& assignment, Config& config) {
     }
     node = parsed.get("value");
   }
-  read_value(*spec, *node, where, config);
-  remember(*spec, where, config);
+  if (of_layer.key != nullptr) {
+    read_value(*spec, name, *node, where, config.model.layers[of_layer.layer]);
+    config.given[name] = where;
+  } else {
+    read_value(*spec, *node, where, config);
+    remember(*spec, where, config);
+  }
 }
 
 /// The file's stem, made fit to name a folder.
@@ -128,10 +202,20 @@ std::string name_from(const std::string& source) {
 void fill_scaling(Config& config) {
   if (config.was_given("data.scaling")) return;
   const std::string& kind = config.data.kind;
-  if (config.training.recipe == "published" && kind != "npy") {
+  if (is_hee(config.model)) {  // s of the observation is in the data's own units
+    config.data.scaling = "none";
+  } else if (config.training.recipe == "published" && kind != "npy" && kind != "patches") {
     config.data.scaling = is_synthetic(config.data) ? "none" : kind == "cifar10" ? "divide_255" : "unit_norm";
   }
   config.filled.insert("data.scaling");
+}
+
+/// A precision cannot start at 0.
+void fill_layers(Config& config) {
+  for (std::size_t l = 0; l < config.model.layers.size(); ++l) {
+    LayerConfig& layer = config.model.layers[l];
+    if (is_scale_family(layer.family) && !config.was_given(layer_key(l, "eta"))) layer.eta = 1.0;
+  }
 }
 
 }  // namespace
@@ -150,6 +234,7 @@ Config parse_config(const std::string& text, const std::string& source, const st
   for (const std::string& assignment : overrides) read_override(assignment, config);
   if (!config.was_given("run.name")) config.run.name = name_from(source);
   fill_scaling(config);
+  fill_layers(config);
   check_file_level(config);
   return config;
 }
@@ -173,15 +258,37 @@ bool is_synthetic(const DataConfig& data) {
          data.kind == "two_moons" || data.kind == "checkerboard";
 }
 
+bool is_patches(const DataConfig& data) { return data.kind == "patches"; }
+
 void require_data_path(const Config& config) {
   if (is_synthetic(config.data) || !config.data.path.empty()) return;
   fail_usage("{}: data.path is empty; say where the data are: --set data.path={}", where_is(config, "data.path"),
              config.data.kind == "cifar10" || config.data.kind == "png_folder" ? "FOLDER" : "FILE");
 }
 
+bool is_hee(const ModelConfig& model) { return model.kind == "hee"; }
+
+bool is_scale_family(const std::string& family) { return family == "gaussian_scale" || family == "laplace_scale"; }
+
 bool final_denoise(const SamplingConfig& sampling) {
   return sampling.schedule == "annealed" ? sampling.annealed.denoise : sampling.denoise;
 }
+
+namespace {
+
+void write_layers(const Config& config, std::ostream& out) {
+  for (const LayerConfig& layer : config.model.layers) {
+    out << "\n[[model.layers]]\n";
+    for (const KeySpec& key : layer_schema()) {
+      const bool observation = &layer == &config.model.layers.front();
+      const bool drives = key.name == "model.layers.nonlinearity" || key.name == "model.layers.lr";
+      if (!key.applies_to(layer) || (observation && drives)) continue;
+      out << key.name.substr(key.name.rfind('.') + 1) << " = " << value_text(key, layer) << '\n';
+    }
+  }
+}
+
+}  // namespace
 
 std::string to_toml(const Config& config, const std::vector<std::string>& header) {
   std::ostringstream out;
@@ -196,6 +303,7 @@ std::string to_toml(const Config& config, const std::vector<std::string>& header
     if (!key.applies_to(config)) continue;
     const std::size_t dot = key.name.rfind('.');
     if (key.name.substr(0, dot) != table) {
+      if (table == "model") write_layers(config, out);
       table = key.name.substr(0, dot);
       out << (out.tellp() > 0 ? "\n" : "") << '[' << table << "]\n";
     }

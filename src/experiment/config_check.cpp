@@ -1,19 +1,12 @@
 #include "config_check.hpp"
 
+#include <algorithm>
+
 #include "tarn/core/error.hpp"
 #include "tarn/experiment/config_schema.hpp"
 
 namespace tarn {
 namespace {
-
-/// Throws one line about `key` unless `condition` holds.
-template <class... Args>
-void expect(bool condition, const Config& config, const std::string& key, fmt::format_string<Args...> format,
-            Args&&... args) {
-  if (!condition) {
-    fail_usage("{}: {}: {}", where_is(config, key), key, fmt::format(format, std::forward<Args>(args)...));
-  }
-}
 
 bool is_mixture(const DataConfig& data) { return data.kind == "gaussian_mixture" || data.kind == "laplace_mixture"; }
 
@@ -66,6 +59,21 @@ void check_mixture(const Config& config) {
          "{} inputs, but the law has {} dimensions in all", data.inputs, n_outputs);
 }
 
+/// Which key decides that another one has no meaning.
+struct Belonging {
+  std::string key, value;
+  std::vector<std::string_view> allowed;
+};
+
+Belonging belonging_of(const KeySpec& key, const Config& config) {
+  const auto misses = [](const std::vector<std::string_view>& allowed, const std::string& value) {
+    return !allowed.empty() && std::find(allowed.begin(), allowed.end(), value) == allowed.end();
+  };
+  if (misses(key.models, config.model.kind)) return {"model.kind", config.model.kind, key.models};
+  if (misses(key.filters, config.filter.kind)) return {"filter.kind", config.filter.kind, key.filters};
+  return {"data.kind", config.data.kind, key.kinds};
+}
+
 void check_data(const Config& config) {
   const DataConfig& data = config.data;
   if (data.kind.empty()) {
@@ -73,13 +81,9 @@ void check_data(const Config& config) {
   }
   for (const KeySpec& key : config_schema()) {
     if (key.applies_to(config) || !config.was_given(std::string(key.name))) continue;
-    const bool of_filter = !key.filters.empty();
-    std::string kinds;
-    for (std::string_view kind : of_filter ? key.filters : key.kinds)
-      kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
-    fail_usage("{}: {} has no meaning with {}.kind = \"{}\"; it belongs to: {}",
-               where_is(config, std::string(key.name)), key.name, of_filter ? "filter" : "data",
-               of_filter ? config.filter.kind : data.kind, kinds);
+    const Belonging belonging = belonging_of(key, config);
+    fail_usage("{}: {} has no meaning with {} = \"{}\"; it belongs to: {}", where_is(config, std::string(key.name)),
+               key.name, belonging.key, belonging.value, listed(belonging.allowed));
   }
   if (is_mixture(data)) check_mixture(config);
   expect(!is_synthetic(data) || is_mixture(data) || data.inputs < 2, config, "data.inputs",
@@ -98,7 +102,7 @@ void check_filter(const Config& config) {
          "empty; allowed: linear, or a .npy file");
 }
 
-bool is_sampler_only(const Config& config) { return config.model.kind != "reservoir_sampler"; }
+bool is_sampler_only(const Config& config) { return config.model.kind != "reservoir_sampler" && !is_hee(config.model); }
 
 void check_model_and_training(const Config& config) {
   const QualityConfig& quality = config.training.quality;
@@ -124,6 +128,27 @@ void check_model_and_training(const Config& config) {
          "{} levels with schedule = \"single\"; allowed: 1 or \"auto\"", noise.levels);
 }
 
+// The law of an underdamped chain holds for a drift that is the score, with noise of its own for each output.
+void check_momentum(const Config& config) {
+  const SamplingConfig& sampling = config.sampling;
+  const bool baoab = sampling.integrator == "baoab";
+  expect(baoab || !config.was_given("sampling.friction"), config, "sampling.friction",
+         "there is no momentum with integrator = \"{}\"; it belongs to: baoab", sampling.integrator);
+  if (!baoab) return;
+  constexpr const char* others = "allowed: euler_maruyama, leimkuhler_matthews";
+  expect(!sampling.record.reservoir, config, "sampling.integrator",
+         "\"baoab\" gives the outputs a momentum that the reservoir has not (sampling.record.reservoir = true); {}",
+         others);
+  expect(sampling.irreversible.strength == 0.0 && sampling.irreversible.matrix.empty(), config, "sampling.integrator",
+         "\"baoab\" needs a reversible drift, sampling.irreversible asks for another; {}", others);
+  expect(config.evaluation.accelerate.empty(), config, "evaluation.accelerate",
+         "its runs have no momentum, and sampling.dt is a step with one; sampling.integrator allows: "
+         "euler_maruyama, leimkuhler_matthews");
+  expect(config.model.irreversible == 0.0 || sampling.drift == "score", config, "sampling.integrator",
+         "\"baoab\" needs a reversible drift, and the circuit has a trained J; {}, or sampling.drift = \"score\"",
+         others);
+}
+
 void check_sampling(const Config& config) {
   const InitialConfig& initial = config.sampling.initial;
   expect(initial.kind != "uniform" || initial.low <= initial.high, config, "sampling.initial.low",
@@ -131,6 +156,7 @@ void check_sampling(const Config& config) {
   expect(config.sampling.noise != "private" || config.sampling.record.reservoir, config, "sampling.noise",
          "\"private\" is noise of the neurons, which output mode does not carry; allowed: output, or private with "
          "sampling.record.reservoir = true");
+  check_momentum(config);
   expect(initial.kind != "file" || !initial.path.empty(), config, "sampling.initial.path",
          "missing; initial.kind = \"file\" needs the file of starting points");
 }
@@ -145,11 +171,17 @@ std::string where_is(const Config& config, const std::string& key) {
 void check_file_level(const Config& config) {
   check_data(config);
   check_filter(config);
+  expect(is_hee(config.model) || config.model.layers.empty(), config, "model.layers[0]",
+         "{} has no layers; they belong to model.kind = \"hee\"", config.model.kind);
+  expect(is_hee(config.model) || config.training.optimizer.kind != "plain", config, "training.optimizer.kind",
+         "\"plain\" is the local rule of an hee model; {} allows: adam, adamw", config.model.kind);
+  if (is_hee(config.model)) return check_hee(config);
   check_model_and_training(config);
   check_sampling(config);
 }
 
 void check_against_data(const Config& config, const DataFacts& facts) {
+  if (is_hee(config.model)) return check_hee_against_data(config, facts);
   const TrainingConfig& training = config.training;
   const std::size_t n_levels = noise_levels(training.noise).size();
   expect(training.batch_size <= facts.n_items, config, "training.batch_size",

@@ -70,7 +70,7 @@ double rounded(double value) {
   return value;
 }
 
-bool is_sampler_only(const Config& config) { return config.model.kind != "reservoir_sampler"; }
+bool is_sampler_only(const Config& config) { return config.model.kind != "reservoir_sampler" && !is_hee(config.model); }
 
 /// Keys that both recipes fill alike.
 void fill_common(Config& config, const DataFacts& facts, Filler& filler) {
@@ -157,7 +157,8 @@ void fill_recommended_sampling(Config& config, const DataFacts& facts, Filler& f
   filler.fill("sampling.schedule", sampling.schedule, "annealed");
   const bool annealed = sampling.schedule == "annealed";
   const double last = noise_levels(config.training.noise).back();
-  filler.fill("sampling.dt", sampling.dt, rounded(sampling.annealed.dt0 * last * last));
+  const double unit = sampling.integrator == "baoab" ? last : last * last;
+  filler.fill("sampling.dt", sampling.dt, rounded(sampling.annealed.dt0 * unit));
   filler.fill("sampling.steps", sampling.steps, 10000);
   filler.fill("sampling.thin", sampling.thin, annealed ? 0 : std::max<std::int64_t>(1, sampling.steps / 100));
   filler.fill("sampling.annealed.steps_per_level", sampling.annealed.steps_per_level, D <= 2 ? 30 : D <= 16 ? 10 : 5);
@@ -237,6 +238,27 @@ void fill_published(Config& config, const DataFacts& facts, Filler& filler, std:
   filler.fill("sampling.initial.std", sampling.initial.std, image_row ? 1e-3 : 1.0);
 }
 
+void fill_hee(Config& config, const DataFacts& facts, Filler& filler) {
+  TrainingConfig& training = config.training;
+  LayerConfig& observation = config.model.layers.front();
+  if (observation.size == 0) observation.size = facts.n_outputs;
+  if (config.inference.window == 0) {
+    config.inference.window = std::max<std::int64_t>(1, config.inference.steps / 2);
+  }
+  std::int64_t batch = 256;
+  while (batch > facts.n_items && batch > 1) batch /= 2;
+  filler.fill("training.batch_size", training.batch_size, batch);
+  filler.fill("training.epochs", training.epochs, epochs_for(2600, facts, training.batch_size));
+  filler.fill("training.optimizer.lr", training.optimizer.lr, training.optimizer.kind == "plain" ? 0.3 : 1e-2);
+  filler.fill("training.optimizer.lr_schedule", training.optimizer.lr_schedule, "constant");
+  SamplingConfig& sampling = config.sampling;
+  const std::int64_t per_datum = config.inference.chains_per_datum;
+  filler.fill("sampling.chains", sampling.chains,
+              per_datum * std::min<std::int64_t>(training.batch_size, facts.n_items));
+  filler.fill("sampling.steps", sampling.steps, 10 * config.inference.steps);
+  filler.fill("sampling.thin", sampling.thin, config.inference.steps);
+}
+
 }  // namespace
 
 std::vector<std::string> resolve(Config& config, const DataFacts& facts) {
@@ -244,6 +266,11 @@ std::vector<std::string> resolve(Config& config, const DataFacts& facts) {
           "a recipe needs data, found {} items with D = {}, U = {}", facts.n_items, facts.n_outputs, facts.n_inputs);
   std::vector<std::string> lines;
   Filler filler(config);
+  if (is_hee(config.model)) {
+    fill_hee(config, facts, filler);
+    check_against_data(config, facts);
+    return filler.filled_any() ? filler.lines() : std::vector<std::string>{};
+  }
   fill_common(config, facts, filler);
   if (config.training.recipe == "published") {
     fill_published(config, facts, filler, lines);

@@ -1,6 +1,8 @@
 // docs/config.md, written from the schema and the recipes themselves, so that it cannot fall behind them.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "config_value.hpp"
 #include "tarn/experiment/config_schema.hpp"
 
@@ -71,13 +73,34 @@ std::string default_text(const KeySpec& key) {
 
 std::string meaning(const KeySpec& key) {
   std::string text(key.doc);
-  for (const auto* kinds : {&key.kinds, &key.filters}) {
+  const bool of_networks = std::find(key.models.begin(), key.models.end(), "reservoir_sampler") != key.models.end();
+  if (of_networks) text += " (not for `hee`)";
+  const std::vector<std::string_view> none;
+  for (const auto* kinds : {&key.kinds, &key.filters, of_networks ? &none : &key.models, &key.families}) {
     if (kinds->empty()) continue;
     text += " (only for";
     for (std::size_t i = 0; i < kinds->size(); ++i) text += fmt::format("{} `{}`", i == 0 ? "" : ",", (*kinds)[i]);
     text += ")";
   }
   return text;
+}
+
+void add_heading(const std::string& table, const std::string& remark, std::string& text) {
+  text += fmt::format("\n## `{}`\n\n{}| key | allowed | default | unit | meaning |\n|---|---|---|---|---|\n", table,
+                      remark);
+}
+
+void add_row(const KeySpec& key, const std::string& initial, std::string& text) {
+  text += fmt::format("| `{}` | {} | {} | {} | {} |\n", key.name.substr(key.name.rfind('.') + 1), cell(key.allowed()),
+                      initial, key.unit, cell(meaning(key)));
+}
+
+void add_layers(std::string& text) {
+  add_heading("[[model.layers]]",
+              "Layers of an HEE model (`model.kind = \"hee\"`), a table each, from the observation up; "
+              "`--set model.layers[1].size=64` replaces one key of the first latent layer.\n\n",
+              text);
+  for (const KeySpec& key : layer_schema()) add_row(key, fmt::format("`{}`", value_text(key, LayerConfig{})), text);
 }
 
 }  // namespace
@@ -111,12 +134,11 @@ std::string config_reference_markdown() {
   for (const KeySpec& key : config_schema()) {
     const std::size_t dot = key.name.rfind('.');
     if (key.name.substr(0, dot) != table) {
+      if (table == "model") add_layers(text);
       table = key.name.substr(0, dot);
-      text +=
-          fmt::format("\n## `[{}]`\n\n| key | allowed | default | unit | meaning |\n|---|---|---|---|---|\n", table);
+      add_heading(fmt::format("[{}]", table), "", text);
     }
-    text += fmt::format("| `{}` | {} | {} | {} | {} |\n", key.name.substr(dot + 1), cell(key.allowed()),
-                        default_text(key), key.unit, cell(meaning(key)));
+    add_row(key, default_text(key), text);
   }
   text += "\n## What `recipe = \"recommended\"` fills in\n\n";
   text +=

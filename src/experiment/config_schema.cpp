@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "tarn/core/family.hpp"
 #include "tarn/core/nonlinearity.hpp"
 
 namespace tarn {
@@ -13,6 +14,9 @@ namespace {
 
 // The member of Config that a key stands for; the name is the path, so a key cannot point elsewhere.
 #define TARN_KEY(path) .name = #path, .slot = [](Config& config) -> KeySlot { return &config.path; }
+
+#define TARN_LAYER_KEY(member) \
+  .name = "model.layers." #member, .layer_slot = [](LayerConfig& layer) -> KeySlot { return &layer.member; }
 
 constexpr double kMaxCount = 1099511627776.0;  // 2^40
 
@@ -68,6 +72,9 @@ std::vector<KeySpec> make_schema() {
                                                 "checkerboard"};
   const std::vector<std::string_view> mixtures{"gaussian_mixture", "laplace_mixture"};
   const std::vector<std::string_view> files{"idx", "cifar10", "npy", "png_folder"};
+  const std::vector<std::string_view> networks{"reservoir_sampler", "sampler_only_sc", "sampler_only_fr"}, hee{"hee"};
+  const std::vector<std::string_view> items_or_patches{"idx", "cifar10", "npy", "png_folder", "patches"};
+  const std::vector<std::string_view> fresh{"gaussian_mixture", "laplace_mixture", "ring", "two_moons", "checkerboard", "patches"};
   // clang-format off
   return {
       {TARN_KEY(run.name), .doc = "names the run folder; the config file's name without `.toml` where it is left out", .check = check_name},
@@ -76,8 +83,8 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(run.precision), .doc = "arithmetic of networks and chains", .check = check_precision},
       {TARN_KEY(run.tau_ms), .doc = "the membrane time constant, the unit of all times, wherever a person reads a time", .unit = "ms", .low = 0, .low_excluded = true},
 
-      {TARN_KEY(data.kind), .doc = "a synthetic law, or the format of a file",
-       .choices = {"gaussian_mixture", "laplace_mixture", "ring", "two_moons", "checkerboard", "idx", "cifar10", "npy", "png_folder"}, .required = true},
+      {TARN_KEY(data.kind), .doc = "a synthetic law, the format of a file, or `patches`: squares cut at random places from a stack of images",
+       .choices = {"gaussian_mixture", "laplace_mixture", "ring", "two_moons", "checkerboard", "idx", "cifar10", "npy", "png_folder", "patches"}, .required = true},
       {TARN_KEY(data.means), .doc = "mean of each component, `[[...], ...]`; a Laplace mixture may leave it out: all zero", .kinds = mixtures},
       {TARN_KEY(data.std), .doc = "isotropic standard deviation: one number, or one for each component", .low = 0, .low_excluded = true, .kinds = mixtures, .one_or_many = true},
       {TARN_KEY(data.covariances), .doc = "covariance matrix of each component, in place of `data.std`", .kinds = mixtures},
@@ -87,13 +94,20 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(data.noise), .doc = "standard deviation of the noise on the two moons", .low = 0, .kinds = {"two_moons"}},
       {TARN_KEY(data.cells), .doc = "fields a side of the checkerboard", .low = 1, .high = 1024, .kinds = {"checkerboard"}},
       {TARN_KEY(data.side), .doc = "length of a side of the checkerboard, which is centred at 0", .low = 0, .low_excluded = true, .kinds = {"checkerboard"}},
-      {TARN_KEY(data.epoch_size), .doc = "fresh draws that count as one epoch", .unit = "draws", .low = 1, .high = kMaxCount, .kinds = synthetic},
-      {TARN_KEY(data.path), .doc = "file or folder (`idx`: an image file, or the folder with `train-images-idx3-ubyte`, both `.gz` too; `cifar10`: a batch file, or the folder of them); must be set before a run", .kinds = files},
+      {TARN_KEY(data.epoch_size), .doc = "fresh draws that count as one epoch", .unit = "draws", .low = 1, .high = kMaxCount, .kinds = fresh},
+      {TARN_KEY(data.path), .doc = "file or folder (`idx`: an image file, or the folder with `train-images-idx3-ubyte`, both `.gz` too; `cifar10`: a batch file, or the folder of them; `patches`: a `.npy` file `[n_images, rows, columns]`); must be set before a run", .kinds = items_or_patches},
       {TARN_KEY(data.labels), .doc = "file of labels that goes with the items; empty: for `idx` the labels file beside the images, if there is one", .kinds = {"idx", "npy"}},
       {TARN_KEY(data.classes), .doc = "keep the items with these labels only; empty: all", .low = 0, .high = 2147483647.0, .kinds = {"idx", "cifar10", "npy"}},
-      {TARN_KEY(data.max_items), .doc = "keep the first so many items; 0: all", .unit = "items", .low = 0, .high = kMaxCount, .kinds = files},
+      {TARN_KEY(data.max_items), .doc = "keep the first so many items (`patches`: images); 0: all", .unit = "items", .low = 0, .high = kMaxCount, .kinds = items_or_patches},
       {TARN_KEY(data.inputs), .doc = "the last so many coordinates of the law are inputs u, on which the network is conditioned; U", .low = 0, .high = 1048576, .kinds = synthetic},
       {TARN_KEY(data.condition), .doc = "`.npy` file `[n_items, U]` of inputs that go with the items (conditional training); empty: none", .kinds = files},
+      {TARN_KEY(data.patch_size), .doc = "side of a patch", .unit = "pixels", .low = 1, .high = 1024, .kinds = {"patches"}},
+      {TARN_KEY(data.border), .doc = "no patch touches so many pixels along the edges of an image, where whitening wraps around", .unit = "pixels", .low = 0, .high = 32768, .kinds = {"patches"}},
+      {TARN_KEY(data.unit_variance), .doc = "divide the images by the standard deviation of all their pixels", .kinds = {"patches"}},
+      {TARN_KEY(data.subtract_mean), .doc = "of each patch", .kinds = {"patches"}},
+      {TARN_KEY(data.whiten), .doc = "whiten raw photographs: multiply each image by f exp(-(f/cutoff)^4) in the frequency domain", .kinds = {"patches"}},
+      {TARN_KEY(data.whiten_cutoff), .doc = "the cutoff of that filter", .unit = "cycles/pixel", .low = 0, .low_excluded = true, .kinds = {"patches"}},
+      {TARN_KEY(data.whiten_log), .doc = "take log(1 + pixel) before, for pixels that are intensities of light", .kinds = {"patches"}},
       {TARN_KEY(data.scaling), .doc = "`auto`: centre and divide by the RMS norm, after the filter; before the filter, and nothing after it unless it is a `sparse_code`, an `autoencoder` or `features`, which have a size of their own and are centred and divided as well: `unit_norm`: each item to norm 1, `divide_255`: pixels to [0, 1], `standardise`: each component to mean 0 and variance 1; `none`",
        .choices = {"auto", "none", "unit_norm", "divide_255", "standardise"}, .recipe = true},
 
@@ -110,92 +124,138 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(filter.features), .doc = "`.npy` file `[n_items, D]` of features that go with the items; must be set", .filters = {"features"}},
       {TARN_KEY(filter.decoder), .doc = "the way back: `linear`: least squares from features to data; or a `.npy` file `[D, P]`, or `[D + 1, P]` with an offset as its last row", .filters = {"features"}},
 
-      {TARN_KEY(model.kind), .doc = "which network: the reservoir-sampler, or one of the two without a reservoir", .choices = {"reservoir_sampler", "sampler_only_sc", "sampler_only_fr"}},
-      {TARN_KEY(model.neurons), .doc = "neurons of the reservoir, N; sampler-only networks have N = D", .low = 1, .high = 16777216, .recipe = true},
-      {TARN_KEY(model.nonlinearity), .doc = "phi", .choices = all_nonlinearities()},
-      {TARN_KEY(model.irreversible), .doc = "a skew matrix J of this Frobenius norm is trained in with the weights: the circuit's own drift is f, its score f (I + J)^-T; 0: none, drift and score are one", .low = 0},
+      {TARN_KEY(model.kind), .doc = "which network: the reservoir-sampler, one of the two without a reservoir, or the hierarchical exponential-family model of `[[model.layers]]`", .choices = {"reservoir_sampler", "sampler_only_sc", "sampler_only_fr", "hee"}},
+      {TARN_KEY(model.neurons), .doc = "neurons of the reservoir, N; sampler-only networks have N = D", .low = 1, .high = 16777216, .models = networks, .recipe = true},
+      {TARN_KEY(model.nonlinearity), .doc = "phi", .choices = all_nonlinearities(), .models = networks},
+      {TARN_KEY(model.irreversible), .doc = "a skew matrix J of this Frobenius norm is trained in with the weights: the circuit's own drift is f, its score f (I + J)^-T; 0: none, drift and score are one", .low = 0, .models = networks},
+
+      {TARN_KEY(inference.dt), .doc = "step of the latent layers", .unit = "tau", .low = 0, .low_excluded = true, .models = hee},
+      {TARN_KEY(inference.steps), .doc = "steps that the latents follow a batch before the weights change", .unit = "steps", .low = 1, .high = kMaxCount, .models = hee},
+      {TARN_KEY(inference.window), .doc = "the last so many of these steps teach; `auto`: half of them", .unit = "steps", .low = 1, .high = kMaxCount, .models = hee, .automatic = true},
+      {TARN_KEY(inference.integrator), .doc = "of the latents; `leimkuhler_matthews`: second order at the same price. Momentum takes BAOAB instead", .choices = {"euler_maruyama", "leimkuhler_matthews"}, .models = hee},
+      {TARN_KEY(inference.interneurons), .doc = "where A'(eta) comes from: `exact`: its closed form; `sampled`: a second group of neurons, which heat the first", .choices = {"exact", "sampled"}, .models = hee},
+      {TARN_KEY(inference.tau_ratio), .doc = "`sampled`: time constant of the interneurons over that of the neurons", .low = 0, .low_excluded = true, .models = hee},
+      {TARN_KEY(inference.per_unit), .doc = "`sampled`: interneurons a unit, averaged", .low = 1, .high = 1024, .models = hee},
+      {TARN_KEY(inference.substeps), .doc = "`sampled`: steps of the interneurons in one of the neurons, averaged", .low = 1, .high = 1024, .models = hee},
+      {TARN_KEY(inference.adaptation), .doc = "`momentum`: adaptation that keeps the law (underdamped, BAOAB); `activity`: the textbook current, which alters the law", .choices = {"none", "momentum", "activity"}, .models = hee},
+      {TARN_KEY(inference.friction), .doc = "`momentum`: gamma", .unit = "1/tau", .low = 0, .models = hee},
+      {TARN_KEY(inference.adaptation_time), .doc = "`activity`: time constant of the current", .unit = "tau", .low = 0, .low_excluded = true, .models = hee},
+      {TARN_KEY(inference.adaptation_strength), .doc = "`activity`: strength of the current", .low = 0, .models = hee},
+      {TARN_KEY(inference.chains_per_datum), .doc = "latent states that follow each datum", .unit = "chains", .low = 1, .high = 1048576, .models = hee},
+      {TARN_KEY(inference.latents), .doc = "before each batch: `reset`: drawn anew; `persistent`: as that datum left them (data sets); `continual`: as the last batch left them", .choices = {"reset", "persistent", "continual"}, .models = hee},
+      {TARN_KEY(inference.spread), .doc = "standard deviation of the normal law that latents are reset to; 0: all at 0", .low = 0, .models = hee},
 
       {TARN_KEY(training.recipe), .doc = "what fills the keys that are left out: the best known settings, or those of arXiv 2308.11809", .choices = {"recommended", "published"}},
       {TARN_KEY(training.epochs), .doc = "passes over the data in all; their steps are shared evenly by the noise levels", .unit = "epochs", .low = 1, .high = kMaxCount, .recipe = true},
       {TARN_KEY(training.batch_size), .doc = "items in a batch", .unit = "items", .low = 1, .high = 16777216, .recipe = true},
       {TARN_KEY(training.init), .doc = "weights file (`.safetensors` or `.npz`) to train on from; empty: random initial weights"},
+      {TARN_KEY(training.biases), .doc = "biases are learned too, by the same rule", .models = hee},
+      {TARN_KEY(training.normalise_columns), .doc = "columns of W_1 are brought back to unit norm after each step, as in sparse coding", .models = hee},
 
-      {TARN_KEY(training.noise.levels), .doc = "number of noise levels", .low = 1, .high = 100000, .recipe = true, .automatic = true},
-      {TARN_KEY(training.noise.first), .doc = "largest sigma", .unit = "scaled filter space", .low = 0, .low_excluded = true, .recipe = true},
-      {TARN_KEY(training.noise.last), .doc = "smallest sigma (with `exclusive`: the one that would come next)", .unit = "scaled filter space", .low = 0, .low_excluded = true, .recipe = true},
-      {TARN_KEY(training.noise.schedule), .doc = "`geometric`: from first to last by a constant ratio; `single`: one level, `last`", .choices = {"geometric", "single"}},
-      {TARN_KEY(training.noise.ending), .doc = "`inclusive`: sigma_i = first (last/first)^(i/(levels-1)); `exclusive`: sigma_i = first (last/first)^(i/levels); i from 0", .choices = {"inclusive", "exclusive"}, .recipe = true},
-      {TARN_KEY(training.noise.antithetic), .doc = "each datum twice in a batch, with noise +xi and -xi", .recipe = true},
+      {TARN_KEY(training.noise.levels), .doc = "number of noise levels", .low = 1, .high = 100000, .models = networks, .recipe = true, .automatic = true},
+      {TARN_KEY(training.noise.first), .doc = "largest sigma", .unit = "scaled filter space", .low = 0, .low_excluded = true, .models = networks, .recipe = true},
+      {TARN_KEY(training.noise.last), .doc = "smallest sigma (with `exclusive`: the one that would come next)", .unit = "scaled filter space", .low = 0, .low_excluded = true, .models = networks, .recipe = true},
+      {TARN_KEY(training.noise.schedule), .doc = "`geometric`: from first to last by a constant ratio; `single`: one level, `last`", .choices = {"geometric", "single"}, .models = networks},
+      {TARN_KEY(training.noise.ending), .doc = "`inclusive`: sigma_i = first (last/first)^(i/(levels-1)); `exclusive`: sigma_i = first (last/first)^(i/levels); i from 0", .choices = {"inclusive", "exclusive"}, .models = networks, .recipe = true},
+      {TARN_KEY(training.noise.antithetic), .doc = "each datum twice in a batch, with noise +xi and -xi", .models = networks, .recipe = true},
 
-      {TARN_KEY(training.optimizer.kind), .doc = "`adam`: decay added to the gradient (L2); `adamw`: decay apart from it", .choices = {"adam", "adamw"}},
+      {TARN_KEY(training.schedule.noise_scale_first), .doc = "the observation's s begins here and moves geometrically to its own; 0: constant", .low = 0, .models = hee},
+      {TARN_KEY(training.schedule.dt_first), .doc = "`inference.dt` begins here, likewise: the neurons' time constant changes against the clock; 0: constant", .unit = "tau", .low = 0, .models = hee},
+      {TARN_KEY(training.schedule.tau_ratio_first), .doc = "`inference.tau_ratio` begins here, likewise; 0: constant", .low = 0, .models = hee},
+      {TARN_KEY(training.schedule.share), .doc = "share of the training steps after which these values have arrived", .low = 0, .high = 1, .low_excluded = true, .models = hee},
+
+      {TARN_KEY(training.optimizer.kind), .doc = "`adam`: decay added to the gradient (L2); `adamw`: decay apart from it; `plain`: the bare local rule, for `hee`", .choices = {"adam", "adamw", "plain"}},
       {TARN_KEY(training.optimizer.lr), .doc = "learning rate", .low = 0, .low_excluded = true, .recipe = true},
       {TARN_KEY(training.optimizer.lr_schedule), .doc = "`cosine`: from lr to 0 within each level; `constant`", .choices = {"constant", "cosine"}, .recipe = true},
-      {TARN_KEY(training.optimizer.weight_decay), .doc = "weight decay", .low = 0, .recipe = true},
-      {TARN_KEY(training.optimizer.amsgrad), .doc = "AMSGrad (Reddi et al. 2018)", .recipe = true},
-      {TARN_KEY(training.optimizer.ema), .doc = "decay of the running mean of the weights, which is what samples; 0: off", .low = 0, .high = 1, .high_excluded = true, .recipe = true},
-      {TARN_KEY(training.optimizer.clip_norm), .doc = "gradients are scaled down to this norm; 0: off", .low = 0},
-      {TARN_KEY(training.optimizer.restart_per_level), .doc = "the optimiser's moments and step counter start anew at each level", .recipe = true},
+      {TARN_KEY(training.optimizer.weight_decay), .doc = "weight decay", .low = 0, .models = networks, .recipe = true},
+      {TARN_KEY(training.optimizer.amsgrad), .doc = "AMSGrad (Reddi et al. 2018)", .models = networks, .recipe = true},
+      {TARN_KEY(training.optimizer.ema), .doc = "decay of the running mean of the weights, which is what samples; 0: off", .low = 0, .high = 1, .high_excluded = true, .models = networks, .recipe = true},
+      {TARN_KEY(training.optimizer.clip_norm), .doc = "gradients are scaled down to this norm; 0: off", .low = 0, .models = networks},
+      {TARN_KEY(training.optimizer.restart_per_level), .doc = "the optimiser's moments and step counter start anew at each level", .models = networks, .recipe = true},
 
-      {TARN_KEY(training.quality.output_scaling), .doc = "train V with W_out = V, V / sigma or V / sigma^2", .choices = {"none", "inverse_sigma", "inverse_sigma2"}, .recipe = true},
-      {TARN_KEY(training.quality.confinement), .doc = "points far from the data, added to each batch, where the drift is pulled inward; 0: none", .unit = "points a batch", .low = 0, .high = 16777216, .recipe = true},
-      {TARN_KEY(training.quality.confinement_pull), .doc = "how strong the pull is, the c of the loss 1/2 |sigma^2 s(R d)/R + c d|^2", .low = 0, .recipe = true},
-      {TARN_KEY(training.quality.confinement_radius), .doc = "smallest and largest R, in units of (largest data norm + sigma sqrt(D))", .low = 0, .low_excluded = true},
-      {TARN_KEY(training.quality.input_gain), .doc = "multiplies the initial W_in, uniform in +-1/sqrt(D+U)", .low = 0, .low_excluded = true, .recipe = true},
-      {TARN_KEY(training.quality.bias_gain), .doc = "multiplies the initial b, uniform in +-1/sqrt(D+U)", .low = 0, .recipe = true},
+      {TARN_KEY(training.quality.output_scaling), .doc = "train V with W_out = V, V / sigma or V / sigma^2", .choices = {"none", "inverse_sigma", "inverse_sigma2"}, .models = networks, .recipe = true},
+      {TARN_KEY(training.quality.confinement), .doc = "points far from the data, added to each batch, where the drift is pulled inward; 0: none", .unit = "points a batch", .low = 0, .high = 16777216, .models = networks, .recipe = true},
+      {TARN_KEY(training.quality.confinement_pull), .doc = "how strong the pull is, the c of the loss 1/2 |sigma^2 s(R d)/R + c d|^2", .low = 0, .models = networks, .recipe = true},
+      {TARN_KEY(training.quality.confinement_radius), .doc = "smallest and largest R, in units of (largest data norm + sigma sqrt(D))", .low = 0, .low_excluded = true, .models = networks},
+      {TARN_KEY(training.quality.input_gain), .doc = "multiplies the initial W_in, uniform in +-1/sqrt(D+U)", .low = 0, .low_excluded = true, .models = networks, .recipe = true},
+      {TARN_KEY(training.quality.bias_gain), .doc = "multiplies the initial b, uniform in +-1/sqrt(D+U)", .low = 0, .models = networks, .recipe = true},
 
       {TARN_KEY(sampling.chains), .doc = "parallel chains", .low = 1, .high = 281474976710656.0, .high_excluded = true, .recipe = true},
-      {TARN_KEY(sampling.schedule), .doc = "`last_level`: the network of the last level alone; `annealed`: the network of each level in turn", .choices = {"last_level", "annealed"}, .recipe = true},
-      {TARN_KEY(sampling.integrator), .doc = "`leimkuhler_matthews`: second order at the same price, for a reversible drift", .choices = {"euler_maruyama", "leimkuhler_matthews"}},
-      {TARN_KEY(sampling.noise), .doc = "`output`: isotropic on the outputs; `private`: each neuron has its own (with `record.reservoir`), of one strength such that the outputs get as much in the mean; the drift s D_x^T keeps the law", .choices = {"output", "private"}},
-      {TARN_KEY(sampling.drift), .doc = "what runs of a network with a trained J (`model.irreversible`): `circuit`: its own drift, which is irreversible; `score`: its score", .choices = {"circuit", "score"}},
+      {TARN_KEY(sampling.schedule), .doc = "`last_level`: the network of the last level alone; `annealed`: the network of each level in turn", .choices = {"last_level", "annealed"}, .models = networks, .recipe = true},
+      {TARN_KEY(sampling.integrator), .doc = "`leimkuhler_matthews`: second order at the same price, for a reversible drift; `baoab`: the outputs have a momentum (adaptation), which takes them along the law's long directions in fewer steps; dt is then of the order of its narrowest width, not of the square", .choices = {"euler_maruyama", "leimkuhler_matthews", "baoab"}, .models = networks},
+      {TARN_KEY(sampling.friction), .doc = "`baoab`: the momentum decays at this rate; `annealed`: at this rate over sigma", .unit = "1 / tau", .low = 0, .low_excluded = true, .models = networks},
+      {TARN_KEY(sampling.noise), .doc = "`output`: isotropic on the outputs; `private`: each neuron has its own (with `record.reservoir`), of one strength such that the outputs get as much in the mean; the drift s D_x^T keeps the law", .choices = {"output", "private"}, .models = networks},
+      {TARN_KEY(sampling.drift), .doc = "what runs of a network with a trained J (`model.irreversible`): `circuit`: its own drift, which is irreversible; `score`: its score", .choices = {"circuit", "score"}, .models = networks},
       {TARN_KEY(sampling.steps), .doc = "`last_level`: steps a chain takes", .unit = "steps", .low = 1, .high = kMaxCount, .recipe = true},
-      {TARN_KEY(sampling.dt), .doc = "`last_level`: step size", .unit = "tau", .low = 0, .low_excluded = true, .recipe = true},
+      {TARN_KEY(sampling.dt), .doc = "`last_level`: step size", .unit = "tau", .low = 0, .low_excluded = true, .models = networks, .recipe = true},
       {TARN_KEY(sampling.thin), .doc = "a draw is kept every so many steps; 0: the final state only", .unit = "steps", .low = 0, .high = kMaxCount, .recipe = true},
       {TARN_KEY(sampling.burn_in), .doc = "steps before the first draw may be kept", .unit = "steps", .low = 0, .high = kMaxCount},
-      {TARN_KEY(sampling.bound), .doc = "a chain beyond so many times sqrt(R^2 + D sigma^2), R the largest norm in the training data, is counted and set aside; 0: no bound", .low = 0},
-      {TARN_KEY(sampling.until), .doc = "reserved for a stopping rule; must be empty", .check = check_until},
-      {TARN_KEY(sampling.denoise), .doc = "`last_level`: one step x + sigma^2 s(x) without noise at the end"},
-      {TARN_KEY(sampling.condition), .doc = "`.npy` file of inputs, `[chains, U]` or `[T, chains, U]`; empty: those of the training data in turn"},
-      {TARN_KEY(sampling.clamp), .doc = "`.npy` file `[D]` or `[chains, D]`: finite entries hold an output there, NaN leaves it free; empty: all free"},
+      {TARN_KEY(sampling.bound), .doc = "a chain beyond so many times sqrt(R^2 + D sigma^2), R the largest norm in the training data, is counted and set aside; 0: no bound", .low = 0, .models = networks},
+      {TARN_KEY(sampling.until), .doc = "reserved for a stopping rule; must be empty", .models = networks, .check = check_until},
+      {TARN_KEY(sampling.denoise), .doc = "`last_level`: one step x + sigma^2 s(x) without noise at the end", .models = networks},
+      {TARN_KEY(sampling.condition), .doc = "`.npy` file of inputs, `[chains, U]` or `[T, chains, U]`; empty: those of the training data in turn", .models = networks},
+      {TARN_KEY(sampling.clamp), .doc = "`.npy` file `[D]` or `[chains, D]`: finite entries hold an output there, NaN leaves it free; empty: all free", .models = networks},
       {TARN_KEY(sampling.merge), .doc = "write `samples.nc` at the end; otherwise the segments stay"},
 
-      {TARN_KEY(sampling.initial.kind), .doc = "law of the starting points", .choices = {"uniform", "normal", "data", "file"}, .recipe = true},
-      {TARN_KEY(sampling.initial.space), .doc = "`x`: of the outputs; `r`: of the neurons, so that x = r W_out^T", .choices = {"x", "r"}, .recipe = true},
-      {TARN_KEY(sampling.initial.low), .doc = "`uniform`: lower end", .unit = "scaled filter space"},
-      {TARN_KEY(sampling.initial.high), .doc = "`uniform`: upper end; equal to `low`: all chains start there", .unit = "scaled filter space"},
-      {TARN_KEY(sampling.initial.std), .doc = "`normal`: standard deviation, about 0", .unit = "scaled filter space", .low = 0, .recipe = true},
-      {TARN_KEY(sampling.initial.path), .doc = "`file`: `.npy` file `[chains, D]`, or `[chains, N]` for `r`"},
+      {TARN_KEY(sampling.initial.kind), .doc = "law of the starting points", .choices = {"uniform", "normal", "data", "file"}, .models = networks, .recipe = true},
+      {TARN_KEY(sampling.initial.space), .doc = "`x`: of the outputs; `r`: of the neurons, so that x = r W_out^T", .choices = {"x", "r"}, .models = networks, .recipe = true},
+      {TARN_KEY(sampling.initial.low), .doc = "`uniform`: lower end", .unit = "scaled filter space", .models = networks},
+      {TARN_KEY(sampling.initial.high), .doc = "`uniform`: upper end; equal to `low`: all chains start there", .unit = "scaled filter space", .models = networks},
+      {TARN_KEY(sampling.initial.std), .doc = "`normal`: standard deviation, about 0", .unit = "scaled filter space", .low = 0, .models = networks, .recipe = true},
+      {TARN_KEY(sampling.initial.path), .doc = "`file`: `.npy` file `[chains, D]`, or `[chains, N]` for `r`", .models = networks},
 
-      {TARN_KEY(sampling.annealed.steps_per_level), .doc = "steps with each level's network", .unit = "steps", .low = 1, .high = kMaxCount, .recipe = true},
-      {TARN_KEY(sampling.annealed.dt0), .doc = "step size dt0 sigma^2 at each level", .unit = "tau", .low = 0, .low_excluded = true},
-      {TARN_KEY(sampling.annealed.then_steps), .doc = "further steps at the last level", .unit = "steps", .low = 0, .high = kMaxCount},
-      {TARN_KEY(sampling.annealed.denoise), .doc = "one step x + sigma^2 s(x) without noise at the end"},
+      {TARN_KEY(sampling.annealed.steps_per_level), .doc = "steps with each level's network", .unit = "steps", .low = 1, .high = kMaxCount, .models = networks, .recipe = true},
+      {TARN_KEY(sampling.annealed.dt0), .doc = "step size dt0 sigma^2 at each level, dt0 sigma by `baoab`", .unit = "tau", .low = 0, .low_excluded = true, .models = networks},
+      {TARN_KEY(sampling.annealed.then_steps), .doc = "further steps at the last level", .unit = "steps", .low = 0, .high = kMaxCount, .models = networks},
+      {TARN_KEY(sampling.annealed.denoise), .doc = "one step x + sigma^2 s(x) without noise at the end", .models = networks},
 
-      {TARN_KEY(sampling.irreversible.strength), .doc = "drift s (I + J)^T with a skew matrix J of this Frobenius norm; 0: reversible, or `matrix` as it is", .low = 0},
-      {TARN_KEY(sampling.irreversible.matrix), .doc = "`.npy` file `[D, D]` of J; empty: drawn from the seed"},
+      {TARN_KEY(sampling.irreversible.strength), .doc = "drift s (I + J)^T with a skew matrix J of this Frobenius norm; 0: reversible, or `matrix` as it is", .low = 0, .models = networks},
+      {TARN_KEY(sampling.irreversible.matrix), .doc = "`.npy` file `[D, D]` of J; empty: drawn from the seed", .models = networks},
 
-      {TARN_KEY(sampling.record.reservoir), .doc = "run the reservoir's own dynamics and keep the activity of its neurons"},
-      {TARN_KEY(sampling.record.neurons), .doc = "which neurons", .check = check_neurons},
-      {TARN_KEY(sampling.record.every), .doc = "activity is kept with every so many kept draws", .unit = "draws", .low = 1, .high = kMaxCount},
-      {TARN_KEY(sampling.record.projections), .doc = "`.npy` file `[n, N]`: keep the activity's projections on these vectors instead; empty: none"},
+      {TARN_KEY(sampling.record.reservoir), .doc = "run the reservoir's own dynamics and keep the activity of its neurons", .models = networks},
+      {TARN_KEY(sampling.record.neurons), .doc = "which neurons", .models = networks, .check = check_neurons},
+      {TARN_KEY(sampling.record.every), .doc = "activity is kept with every so many kept draws", .unit = "draws", .low = 1, .high = kMaxCount, .models = networks},
+      {TARN_KEY(sampling.record.projections), .doc = "`.npy` file `[n, N]`: keep the activity's projections on these vectors instead; empty: none", .models = networks},
 
       {TARN_KEY(checkpoint.minutes), .doc = "a checkpoint is written this often, and at every level's end", .unit = "min", .low = 0, .low_excluded = true},
       {TARN_KEY(checkpoint.keep), .doc = "the last so many checkpoints are kept", .low = 1, .high = 1000000},
 
       {TARN_KEY(evaluation.metrics), .doc = "`kl`, `w1`, `score_error`: against the exact law, one dimension; `quadrature`: the learned score's stationary law, without chains; `moments`; `beyond`: share of chains beyond 1.2 times the largest norm in the data",
-       .choices = {"kl", "w1", "score_error", "quadrature", "moments", "beyond"}, .recipe = true},
+       .choices = {"kl", "w1", "score_error", "quadrature", "moments", "beyond"}, .models = networks, .recipe = true},
       {TARN_KEY(evaluation.compare), .doc = "one-dimensional laws: networks that are trained and run on the same data and shown beside this one, each with the best fit of its class; `:tanh` gives the nonlinearity, else that of the model",
-       .choices = {"sampler_only_sc", "sampler_only_fr", "sampler_only_sc:tanh", "sampler_only_fr:tanh"}},
-      {TARN_KEY(evaluation.accelerate), .doc = "laws in the plane: strengths |J| of irreversible drifts; the trained network runs with each and without, and W1 against time, autocorrelation times and the shift of the law are reported; empty: none", .low = 0, .low_excluded = true},
-      {TARN_KEY(evaluation.accelerate_time), .doc = "how long those runs go on after the time of [sampling], for the autocorrelation times: ten times the longest or more", .unit = "tau", .low = 0, .low_excluded = true},
-      {TARN_KEY(evaluation.accelerate_chains), .doc = "on how many of the chains", .unit = "chains", .low = 1, .high = kMaxCount},
+       .choices = {"sampler_only_sc", "sampler_only_fr", "sampler_only_sc:tanh", "sampler_only_fr:tanh"}, .models = networks},
+      {TARN_KEY(evaluation.accelerate), .doc = "laws in the plane: strengths |J| of irreversible drifts; the trained network runs with each and without, and W1 against time, autocorrelation times and the shift of the law are reported; empty: none", .low = 0, .low_excluded = true, .models = networks},
+      {TARN_KEY(evaluation.accelerate_time), .doc = "how long those runs go on after the time of [sampling], for the autocorrelation times: ten times the longest or more", .unit = "tau", .low = 0, .low_excluded = true, .models = networks},
+      {TARN_KEY(evaluation.accelerate_chains), .doc = "on how many of the chains", .unit = "chains", .low = 1, .high = kMaxCount, .models = networks},
+      {TARN_KEY(evaluation.adaptation), .doc = "laws on which inference with adaptation as momentum is compared with the plain dynamics, each method at its best step: `posterior`: of the trained model, given data; `gaussian`: in ten dimensions, of condition number 100; empty: none", .choices = {"posterior", "gaussian"}, .models = hee},
+      {TARN_KEY(evaluation.adaptation_data), .doc = "`posterior`: the first so many data", .low = 1, .high = 65536, .models = hee},
+      {TARN_KEY(evaluation.adaptation_chains), .doc = "chains in all, shared evenly by the data, two each or more", .unit = "chains", .low = 16, .high = 1048576, .models = hee},
       {TARN_KEY(evaluation.grid), .doc = "images: rows and columns of the grid of samples", .low = 1, .high = 100},
-      {TARN_KEY(evaluation.last_level_steps), .doc = "images: further steps at the last level, judged beside the samples; 0: none", .unit = "steps", .low = 0, .high = kMaxCount, .recipe = true},
-      {TARN_KEY(evaluation.last_level_chains), .doc = "images: the first so many chains take those further steps", .low = 1, .high = kMaxCount},
+      {TARN_KEY(evaluation.last_level_steps), .doc = "images: further steps at the last level, judged beside the samples; 0: none", .unit = "steps", .low = 0, .high = kMaxCount, .models = networks, .recipe = true},
+      {TARN_KEY(evaluation.last_level_chains), .doc = "images: the first so many chains take those further steps", .low = 1, .high = kMaxCount, .models = networks},
   };
   // clang-format on
 }
 #undef TARN_KEY
+
+std::vector<KeySpec> make_layer_schema() {
+  std::vector<std::string_view> couplings{"identity"};
+  couplings.insert(couplings.end(), nonlinearity_names.begin(), nonlinearity_names.end());
+  // clang-format off
+  return {
+      {TARN_LAYER_KEY(size), .doc = "units; `auto`: the dimension of the data, for the observation only", .low = 1, .high = 16777216, .automatic = true},
+      {TARN_LAYER_KEY(family), .doc = "law of a unit given the layer above (docs/hee.md)", .choices = {family_names.begin(), family_names.end()}},
+      {TARN_LAYER_KEY(s), .doc = "standard deviation", .low = 0, .low_excluded = true, .families = {"gaussian", "rectified"}},
+      {TARN_LAYER_KEY(rate), .doc = "lambda, the rate of the exponential tails; eta stays within 0.9 lambda", .low = 0, .low_excluded = true, .families = {"laplace"}},
+      {TARN_LAYER_KEY(width), .doc = "d, the width of the rounded peak", .low = 0, .low_excluded = true, .families = {"laplace", "laplace_scale"}},
+      {TARN_LAYER_KEY(c), .doc = "c of the well -x^4/4 + c x^2/2; two wells where it is above 0", .low = -100, .high = 3, .families = {"quartic"}},
+      {TARN_LAYER_KEY(eta), .doc = "natural parameter of each unit at zero input before training; 1 for the scale families where it is left out"},
+      {TARN_LAYER_KEY(nonlinearity), .doc = "f through which the layer drives the one below; not for the observation", .choices = couplings},
+      {TARN_LAYER_KEY(lr), .doc = "factor of `training.optimizer.lr` for the weights through which it does; 0: they stay as they are", .low = 0},
+  };
+  // clang-format on
+}
+#undef TARN_LAYER_KEY
 
 constexpr std::size_t kLongestWord = 64;  // beyond it no key is near, and comparing with all of them takes long
 
@@ -270,7 +330,8 @@ struct TypeWords {
 
 std::string KeySpec::allowed() const {
   Config config;
-  const KeySlot type = slot(config);
+  LayerConfig layer;
+  const KeySlot type = layer_slot != nullptr ? layer_slot(layer) : slot(config);
   if (check != nullptr) return check("\n");  // no string of ours may hold a line break
   if (choices.empty()) return std::visit(TypeWords{*this}, type);
   std::string text = std::holds_alternative<std::string*>(type) ? "one of: " : "list of: ";
@@ -278,21 +339,40 @@ std::string KeySpec::allowed() const {
   return text;
 }
 
-bool KeySpec::applies_to(const Config& config) const {
-  const auto fits = [](const std::vector<std::string_view>& allowed, const std::string& value) {
-    return allowed.empty() || std::find(allowed.begin(), allowed.end(), value) != allowed.end();
-  };
-  return fits(kinds, config.data.kind) && fits(filters, config.filter.kind);
+namespace {
+
+bool fits(const std::vector<std::string_view>& allowed, const std::string& value) {
+  return allowed.empty() || std::find(allowed.begin(), allowed.end(), value) != allowed.end();
 }
+
+}  // namespace
+
+bool KeySpec::applies_to(const Config& config) const {
+  return fits(kinds, config.data.kind) && fits(filters, config.filter.kind) && fits(models, config.model.kind);
+}
+
+bool KeySpec::applies_to(const LayerConfig& layer) const { return fits(families, layer.family); }
 
 const std::vector<KeySpec>& config_schema() {
   static const std::vector<KeySpec> schema = make_schema();
   return schema;
 }
 
+const std::vector<KeySpec>& layer_schema() {
+  static const std::vector<KeySpec> schema = make_layer_schema();
+  return schema;
+}
+
 const KeySpec* find_key(std::string_view name) {
   for (const KeySpec& key : config_schema()) {
     if (key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+const KeySpec* find_layer_key(std::string_view name) {
+  for (const KeySpec& key : layer_schema()) {
+    if (last_part(key.name) == name) return &key;
   }
   return nullptr;
 }
@@ -321,7 +401,12 @@ std::string nearest_key(std::string_view name) {
     return !table.empty() && other.starts_with(table) ? 0 : edit_distance(name, other);
   };
   std::size_t best_score = 2 * std::max<std::size_t>(2, name.size() / 4) + 1;
-  for (const KeySpec& key : config_schema()) {
+  std::vector<const KeySpec*> keys;
+  for (const auto* schema : {&config_schema(), &layer_schema()}) {
+    for (const KeySpec& key : *schema) keys.push_back(&key);
+  }
+  for (const KeySpec* candidate : keys) {
+    const KeySpec& key = *candidate;
     const std::size_t whole = 2 * edit_distance(name, key.name, best_score / 2);
     const std::size_t allowed_part = last_part(name).size() >= 5 ? 1 : 0;
     const std::size_t part = edit_distance(last_part(name), last_part(key.name), allowed_part);

@@ -128,18 +128,39 @@ std::string text_of(const KeySpec& key, const std::vector<T>& values) {
 
 }  // namespace
 
-void read_value(const KeySpec& key, const toml::node& node, const std::string& where, Config& config) {
+namespace {
+
+void read_slot(const KeySpec& key, const std::string& name, const KeySlot& slot, const toml::node& node,
+               const std::string& where) {
   try {
-    std::visit([&](auto* out) { take(key, node, *out); }, key.slot(config));
+    std::visit([&](auto* out) { take(key, node, *out); }, slot);
   } catch (const Refused& refused) {
-    fail_usage("{}: {} = {}; allowed: {}", where, key.name, refused.found, key.allowed());
+    fail_usage("{}: {} = {}; allowed: {}", where, name, refused.found, key.allowed());
   }
+}
+
+std::string slot_text(const KeySpec& key, const KeySlot& slot) {
+  return std::visit([&](const auto* value) { return text_of(key, *value); }, slot);
+}
+
+}  // namespace
+
+void read_value(const KeySpec& key, const toml::node& node, const std::string& where, Config& config) {
+  read_slot(key, std::string(key.name), key.slot(config), node, where);
+}
+
+void read_value(const KeySpec& key, const std::string& name, const toml::node& node, const std::string& where,
+                LayerConfig& layer) {
+  read_slot(key, name, key.layer_slot(layer), node, where);
 }
 
 std::string value_text(const KeySpec& key, const Config& config) {
   // Slots give write access, which nobody uses here; copies of the config, one a key, took most of the time of writing it.
-  const KeySlot slot = key.slot(const_cast<Config&>(config));
-  return std::visit([&](const auto* value) { return text_of(key, *value); }, slot);
+  return slot_text(key, key.slot(const_cast<Config&>(config)));
+}
+
+std::string value_text(const KeySpec& key, const LayerConfig& layer) {
+  return slot_text(key, key.layer_slot(const_cast<LayerConfig&>(layer)));
 }
 
 std::string quoted(const std::string& text) {

@@ -31,6 +31,7 @@ std::filesystem::path write_grids(const EvaluationInput& in, MatrixView<const fl
     range.kind = PixelRange::Kind::fixed;
     range.high = 255.0f;
   }
+  if (in.data.patches) range.kind = PixelRange::Kind::own_range;  // signed
   const Image left = image_grid(first_images(in.data, samples, n), layout, range);
   const Image right = image_grid(first_images(in.data, in.data.rows, n), layout, range);
   const auto path = in.folder.figures() / (name + ".png");

@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "hee_run.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/evaluation/moments.hpp"
 #include "tarn/evaluation/one_dimensional.hpp"
@@ -140,6 +141,7 @@ void evaluate_against(const EvaluationInput& in, const std::filesystem::path& pa
 }  // namespace
 
 EvaluatedRun evaluate_run(const std::filesystem::path& path, const EvaluateOptions& options) {
+  if (is_hee(load_config(RunFolder::open(path).config().string()).model)) return evaluate_hee_run(path, options);
   const bool against = !options.against.empty();
   StoredRun run = load_run(path, options.overrides);
   const RunFolder original = RunFolder::open(path);
@@ -176,7 +178,7 @@ EvaluatedRun evaluate_run(const std::filesystem::path& path, const EvaluateOptio
       outcome.add("chains_quarantined", "chains quarantined", static_cast<double>(sampling.result.n_quarantined),
                   fmt::format("of {}", sampling.last_draw.rows()));
       evaluate_against(input, options.against, outcome);
-      write_metrics(input, outcome);
+      write_metrics(input.folder, outcome);
     } else {
       outcome = evaluation_stage(input);
     }

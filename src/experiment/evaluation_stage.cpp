@@ -100,8 +100,8 @@ void add_set_comparison(MatrixView<const float> draws, MatrixView<const float> r
   add(c.sliced_w2, "sliced_w2", fmt::format("sliced W2 {}", label));
 }
 
-void write_metrics(const EvaluationInput& in, const EvaluationOutcome& outcome) {
-  JsonLines lines(in.folder.metrics());
+void write_metrics(const RunFolder& folder, const EvaluationOutcome& outcome) {
+  JsonLines lines(folder.metrics());
   info("{:<44} {:>10}  {:>10}", "evaluation", "value", "floor");
   for (const Metric& m : outcome.metrics) {
     lines.write(json_line(m));
@@ -133,27 +133,14 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
     }
   }
   training_figure(in, outcome);
-  write_metrics(in, outcome);
+  write_metrics(in.folder, outcome);
   // these were said before the chains ran
   outcome.warnings.insert(outcome.warnings.end(), drift.warnings.begin(), drift.warnings.end());
   return outcome;
 }
 
-Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, const std::string& resolved_config) {
-  const ModelConfig& m = in.config.model;
-  const SamplingResult& s = in.sampling.result;
+Report report_of_results(const EvaluationOutcome& outcome, const std::string& resolved_config, const Backend& backend) {
   Report report;
-  report.title = in.config.run.name;
-  report.summary = fmt::format("{} with {} {} neurons on {}.", m.kind,
-                               in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons(),
-                               m.nonlinearity, in.data.description);
-  // No times here: they are in log.txt and timing.jsonl, so that equal runs give equal reports.
-  report.facts = {
-      {"training", fmt::format("{} steps", si(static_cast<double>(in.training.n_steps))),
-       fmt::format("{} noise levels", in.training.levels.size())},
-      {"sampling", fmt::format("{} chain-steps", si(s.chain_steps)),
-       fmt::format("{} chains, {} steps each", in.sampling.last_draw.rows(), n_steps(in.sampling.stages))},
-      {"quarantined", fmt::format("{}", s.n_quarantined), fmt::format("of {} chains", in.sampling.last_draw.rows())}};
   report.warnings = outcome.warnings;
 
   ReportSection results{.heading = "Results", .text = {}, .tables = {}, .figures = outcome.figures, .preformatted = {}};
@@ -174,7 +161,25 @@ Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, 
                              .figures = {},
                              .preformatted = resolved_config,
                              .folded = true});
-  report.footer = fmt::format("tarn {}, {}, {}", version(), in.backend.name(), name_of(current_isa()));
+  report.footer = fmt::format("tarn {}, {}, {}", version(), backend.name(), name_of(current_isa()));
+  return report;
+}
+
+Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, const std::string& resolved_config) {
+  const ModelConfig& m = in.config.model;
+  const SamplingResult& s = in.sampling.result;
+  Report report = report_of_results(outcome, resolved_config, in.backend);
+  report.title = in.config.run.name;
+  report.summary = fmt::format("{} with {} {} neurons on {}.", m.kind,
+                               in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons(),
+                               m.nonlinearity, in.data.description);
+  // No times here: they are in log.txt and timing.jsonl, so that equal runs give equal reports.
+  report.facts = {
+      {"training", fmt::format("{} steps", si(static_cast<double>(in.training.n_steps))),
+       fmt::format("{} noise levels", in.training.levels.size())},
+      {"sampling", fmt::format("{} chain-steps", si(s.chain_steps)),
+       fmt::format("{} chains, {} steps each", in.sampling.last_draw.rows(), n_steps(in.sampling.stages))},
+      {"quarantined", fmt::format("{}", s.n_quarantined), fmt::format("of {} chains", in.sampling.last_draw.rows())}};
   return report;
 }
 

@@ -1,3 +1,4 @@
+#include "hee_run.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/experiment/runner.hpp"
 
@@ -26,6 +27,10 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
                                  "data: " + data.description};
   for (std::string& line : resolve(config, facts_of(data))) lines.push_back("  " + std::move(line));
 
+  if (is_hee(config.model)) {
+    for (std::string& line : hee_plan_lines(config, data, *backend)) lines.push_back(std::move(line));
+    return lines;
+  }
   const TrainingPlan plan = training_plan(config, data);
   std::int64_t steps = 0;
   for (const auto n : plan.steps_per_level) steps += n;

@@ -5,11 +5,14 @@
 
 #include "fit_filter.hpp"
 #include "tarn/data/batches.hpp"
+#include "tarn/data/mapped_batches.hpp"
 #include "tarn/data/synthetic.hpp"
 #include "tarn/io/npy.hpp"
 
 namespace tarn {
 namespace {
+
+constexpr std::int64_t largest_sample = 100000;  // of fresh draws, to which scalings are fitted
 
 // Keeps the items with one of these labels, of data and of what goes with them (matrices that may be empty).
 void keep_classes(const DataConfig& config, Dataset& data, std::initializer_list<Matrix<float>*> beside) {
@@ -77,7 +80,7 @@ PreparedData prepare_synthetic(const Config& config) {
     fail_usage("data.scaling: \"{}\" is for data sets; synthetic laws take \"auto\" or \"none\"", config.data.scaling);
   }
   data.filter = std::make_shared<IdentityFilter>(data.n_outputs);
-  data.rows = Matrix<float>(std::min<std::int64_t>(config.data.epoch_size, 100000), columns);
+  data.rows = Matrix<float>(std::min(config.data.epoch_size, largest_sample), columns);
   data.target->draw(config.run.seed, 0, data.rows);
   apply_scaling(data.scaling, data.rows);
   data.description = fmt::format("{}, D = {}{}, fresh draws", data.target->name(), data.n_outputs,
@@ -145,6 +148,32 @@ PreparedData prepare_set(const Config& config, const PreparedData* maps = nullpt
   return prepare_items(config, std::move(set), u, std::move(features), maps);
 }
 
+// Patches are fresh in every batch; scalings and filter are fitted to a sample of them.
+PreparedData prepare_patches(const Config& config, const PreparedData* maps = nullptr) {
+  require_data_path(config);
+  const DataConfig& d = config.data;
+  if (config.filter.kind == "features")
+    fail_usage("filter.kind: \"features\" go with the items of a file; patches are cut anew for each batch");
+  auto stack =
+      std::make_shared<ImageStack>(read_image_stack(d.path, {d.max_items > 0 ? d.max_items : ReadOptions{}.max_items}));
+  if (d.whiten) whiten(*stack, {d.whiten_cutoff, d.whiten_log});
+  if (d.unit_variance) divide_by_standard_deviation(*stack);
+  auto patches = std::make_shared<const PatchBatches>(
+      stack, PatchSettings{d.patch_size, d.border, d.subtract_mean, d.epoch_size}, config.run.seed);
+  Dataset set;
+  set.x = Matrix<float>(std::min(d.epoch_size, largest_sample), patches->n_columns());
+  patches->cut(0, set.x);
+  set.image = ImageShape{d.patch_size, d.patch_size, 1};
+  set.source = stack->source;
+  const Matrix<float> no_inputs(set.x.rows(), 0);
+  PreparedData data = prepare_items(config, std::move(set), no_inputs, {}, maps);
+  data.patches = std::move(patches);
+  data.description =
+      fmt::format("{}: fresh patches of {} x {} from {} images of {} x {}{}, scaling {}", stack->source, d.patch_size,
+                  d.patch_size, stack->n_images(), stack->rows, stack->cols, d.whiten ? ", whitened" : "", d.scaling);
+  return data;
+}
+
 PreparedData measured(PreparedData data, const Config& config) {
   data.seed = config.run.seed;
   data.epoch_size = config.data.epoch_size;
@@ -156,6 +185,9 @@ PreparedData measured(PreparedData data, const Config& config) {
 
 std::unique_ptr<BatchSource> PreparedData::batches() const {
   if (target) return std::make_unique<SyntheticBatches>(target, scaling, seed, epoch_size);
+  if (patches) {
+    return std::make_unique<MappedBatches>(std::make_unique<PatchBatches>(*patches), datum_scaling, filter, scaling);
+  }
   return std::make_unique<DatasetBatches>(rows, seed);
 }
 
@@ -193,12 +225,14 @@ std::shared_ptr<const Target> make_target(const DataConfig& d) {
 }
 
 PreparedData prepare_data(const Config& config) {
-  return measured(is_synthetic(config.data) ? prepare_synthetic(config) : prepare_set(config), config);
+  if (is_synthetic(config.data)) return measured(prepare_synthetic(config), config);
+  return measured(is_patches(config.data) ? prepare_patches(config) : prepare_set(config), config);
 }
 
 PreparedData prepare_data_with(const PreparedData& maps, const Config& config) {
   if (is_synthetic(config.data)) return prepare_data(config);
-  PreparedData data = measured(prepare_set(config, &maps), config);
+  PreparedData data =
+      measured(is_patches(config.data) ? prepare_patches(config, &maps) : prepare_set(config, &maps), config);
   data.description = maps.description;
   return data;
 }
@@ -211,7 +245,8 @@ PreparedData prepare_data(const Config& config, Dataset set) {
 }
 
 DataFacts facts_of(const PreparedData& data) {
-  return {data.n_outputs, data.n_inputs, data.target ? data.epoch_size : data.rows.rows(), data.image.has_value()};
+  return {data.n_outputs, data.n_inputs, data.target || data.patches ? data.epoch_size : data.rows.rows(),
+          data.image.has_value()};
 }
 
 void save_data_maps(const PreparedData& data, const std::filesystem::path& path) {

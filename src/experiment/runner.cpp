@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "hee_run.hpp"
 #include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
@@ -32,6 +33,7 @@ namespace {
 RunOutcome perform(const Config& config, const std::string& resolved, const PreparedData& data, Backend& backend,
                    const RunFolder& folder, Checkpoints& checkpoints, const TensorFile* from,
                    std::chrono::steady_clock::time_point start) {
+  if (is_hee(config.model)) return perform_hee(config, resolved, data, backend, folder, checkpoints, from, start);
   JsonLines timing(folder.timing());
   const double prepared = seconds_since(start);
   const Continuation continuation{&checkpoints, from};
@@ -152,7 +154,8 @@ RunOutcome resume_experiment(const std::filesystem::path& path, const ResumeOpti
   const std::string resolved = read_text_file(folder.config());
 
   const PreparedData maps = load_data_maps(folder.data_maps());
-  const auto backend = resumed_backend(*checkpoint, options, maps.n_outputs <= 16);
+  const bool any_machine = maps.n_outputs <= 16 && !is_hee(config.model);
+  const auto backend = resumed_backend(*checkpoint, options, any_machine);
   const PreparedData data = prepare_data_with(maps, config);  // filters are not fitted twice
   const std::string inputs = fingerprint(config, data);
   require_same_inputs(*checkpoint, inputs, options);
@@ -171,6 +174,13 @@ StoredRun load_run(const std::filesystem::path& path, const std::vector<std::str
   run.config = load_config(folder.config().string(), overrides);
   run.data = load_data_maps(folder.data_maps());
   run.data.seed = run.config.run.seed;
+  if (is_hee(run.config.model)) {
+    if (!std::filesystem::exists(folder.weights())) fail("{}: holds no trained model yet", path.string());
+    run.hee = load_hee(folder.weights());
+    run.data = prepare_data_with(run.data, run.config);
+    resolve(run.config, facts_of(run.data));
+    return run;
+  }
   for (const LevelFile& file : folder.level_files()) run.levels.push_back(load_network(file.path));
   if (run.levels.empty()) fail("{}: holds no trained network yet", path.string());
   for (const SamplingNetwork& network : run.levels) {

@@ -243,6 +243,7 @@ class Script {
     if (p.x_range) line("set xtics {}", tick_step(*p.x_range, (right - left) / 75.0));
     if (p.y_range && !p.log_y) line("set ytics {}", tick_step(*p.y_range, (bottom - top) / 40.0));
     line("set xtics offset 0,0.2");
+    if (p.bare) line("set border 15\nunset xtics\nunset ytics\nunset grid");
     if (!p.title.empty()) {
       line("set label 1 {} at graph 0,1 left offset 0,0.9 font ',13' textcolor rgb '{}'", quoted(p.title), ink);
     }
@@ -302,7 +303,8 @@ class Script {
         return fmt::format("{} using 1:2 with lines linewidth {:.2f} dashtype {} linecolor {}", data, s.width,
                            dashes(s), color);
       case Mark::points:
-        return fmt::format("{} using 1:2 with points pointtype 7 pointsize 0.3 linecolor {}", data, color);
+        return fmt::format("{} using 1:2 with points pointtype 7 pointsize {:.4g} linecolor {}", data, 0.15 * s.width,
+                           color);
       case Mark::bars: {
         const double width = s.x.size() > 1 ? std::abs(s.x[1] - s.x[0]) : 1.0;
         return fmt::format("{} using 1:2:({}) with boxes fillstyle solid 1 noborder linecolor {}", data, number(width),

@@ -16,6 +16,13 @@
 #define TARN_HD inline __attribute__((always_inline))
 #endif
 
+// Host code in headers that files of several instruction sets include, for the same reason.
+#if defined(TARN_SANITIZED)
+#define TARN_INLINE inline
+#else
+#define TARN_INLINE inline __attribute__((always_inline))
+#endif
+
 namespace tarn {
 
 // Each rounds once, to nearest even, on every device: nvcc may not contract them, and host code is built with

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tarn/compute/backend.hpp"
+#include "tarn/compute/hee.hpp"
 #include "tarn/experiment/config.hpp"
 #include "tarn/experiment/prepared_data.hpp"
 #include "tarn/experiment/run_folder.hpp"
@@ -28,9 +29,9 @@ struct Machine {
 Machine machine_of(const Backend& backend);
 
 /// XXH3 of everything that a config names and that a checkpoint does not hold: the training rows, and the files of weights, inputs,
-/// clamps, starts and matrices, and `levels` where they are given. A run only goes on with the same.
-std::string fingerprint(const Config& config, const PreparedData& data,
-                        const std::vector<SamplingNetwork>& levels = {});
+/// clamps, starts and matrices, and `levels` or an HEE model where they are given. A run only goes on with the same.
+std::string fingerprint(const Config& config, const PreparedData& data, const std::vector<SamplingNetwork>& levels = {},
+                        const HeeParameters* hee = nullptr);
 
 /// Writes `state-000000.safetensors, ...` below a folder: atomically, checksummed, the last `keep` of them.
 class Checkpoints {

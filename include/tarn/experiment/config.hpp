@@ -23,7 +23,7 @@ struct RunConfig {
 /// `[data]`. A key that has no meaning for the kind is refused where given and keeps its initial value otherwise.
 struct DataConfig {
   std::string
-      kind;  ///< gaussian_mixture, laplace_mixture, ring, two_moons, checkerboard, idx, cifar10, npy, png_folder
+      kind;  ///< gaussian_mixture, laplace_mixture, ring, two_moons, checkerboard, idx, cifar10, npy, png_folder, patches
 
   // Mixtures. K components.
   std::vector<std::vector<double>> means;                     ///< `[K][D]`; a laplace_mixture may leave it out (zero)
@@ -36,7 +36,7 @@ struct DataConfig {
   double noise = 0.1;               ///< two_moons: standard deviation of the noise on both arcs
   std::int64_t cells = 4;           ///< checkerboard: fields a side
   double side = 4.0;                ///< checkerboard: length of a side; centred at 0
-  std::int64_t epoch_size = 10000;  ///< synthetic laws: fresh draws that count as one epoch
+  std::int64_t epoch_size = 10000;  ///< synthetic laws, patches: fresh draws that count as one epoch
 
   std::int64_t inputs = 0;  ///< U: the last so many coordinates are inputs u, not outputs
 
@@ -46,6 +46,15 @@ struct DataConfig {
   std::vector<std::int64_t> classes;  ///< keep items with these labels; empty = all
   std::int64_t max_items = 0;         ///< the first so many items; 0 = all
   std::string condition;              ///< `.npy` `[n_items, U]` of inputs that go with the items, or ""
+
+  // Patches of images; `path` is a `.npy` file `[n_images, rows, cols]`.
+  std::int64_t patch_size = 12;  ///< pixels a side
+  std::int64_t border = 4;       ///< pixels along the edges of an image that no patch touches
+  bool unit_variance = true;     ///< the stack over its standard deviation
+  bool subtract_mean = true;     ///< of each patch
+  bool whiten = false;           ///< raw photographs: by f exp(-(f / cutoff)^4)
+  double whiten_cutoff = 0.4;    ///< cycles a pixel
+  bool whiten_log = false;       ///< of log(1 + pixel)
 
   std::string scaling = "auto";  ///< auto, none, unit_norm, divide_255, standardise
   bool operator==(const DataConfig&) const = default;
@@ -68,13 +77,58 @@ struct FilterConfig {
   bool operator==(const FilterConfig&) const = default;
 };
 
+/// `[[model.layers]]`: one layer of an HEE model, the observation first (docs/hee.md). A parameter that the family does not have is refused
+/// where given and keeps its initial value otherwise.
+struct LayerConfig {
+  std::int64_t size = 0;            ///< units; 0 stands for "auto": the data's dimension (observation only)
+  std::string family = "gaussian";  ///< gaussian, laplace, gaussian_scale, laplace_scale, quartic, rectified
+  double s = 1.0;                   ///< gaussian, rectified: standard deviation
+  double rate = 4.0;                ///< laplace
+  double width = 0.1;               ///< laplace, laplace_scale: d of sqrt(x^2 + d^2)
+  double c = 1.0;                   ///< quartic
+  double eta = 0.0;                 ///< natural parameter at zero input before training (1 for the scale families)
+  std::string nonlinearity = "identity";  ///< f by which it drives the layer below; not for the observation
+  double lr = 1.0;  ///< factor of training.optimizer.lr for the weights by which it does; 0 = they stay
+  bool operator==(const LayerConfig&) const = default;
+};
+
 /// `[model]`
 struct ModelConfig {
-  std::string kind = "reservoir_sampler";  ///< reservoir_sampler, sampler_only_sc, sampler_only_fr
+  std::string kind = "reservoir_sampler";  ///< reservoir_sampler, sampler_only_sc, sampler_only_fr, hee
   std::int64_t neurons = 0;                ///< N; recipe. Sampler-only networks have N = D
   std::string nonlinearity = "relu";
-  double irreversible = 0.0;  ///< |J|_F of a skew-symmetric J trained in with the weights; 0 = none
+  double irreversible = 0.0;        ///< |J|_F of a skew-symmetric J trained in with the weights; 0 = none
+  std::vector<LayerConfig> layers;  ///< of an HEE model, from the observation up
   bool operator==(const ModelConfig&) const = default;
+};
+
+/// `[inference]`: how the latent layers of an HEE model follow their data. Times in units of tau.
+struct InferenceConfig {
+  double dt = 0.006;
+  std::int64_t steps = 100;                   ///< for each batch
+  std::int64_t window = 0;                    ///< the last so many of them teach; 0 stands for "auto": half of them
+  std::string integrator = "euler_maruyama";  ///< euler_maruyama, leimkuhler_matthews
+  std::string interneurons = "exact";         ///< exact, sampled
+  double tau_ratio = 0.1;                     ///< tau_e / tau
+  std::int64_t per_unit = 1;                  ///< interneurons a unit, averaged
+  std::int64_t substeps = 1;                  ///< of the interneurons in one step of the neurons, averaged
+  std::string adaptation = "none";            ///< none, momentum (keeps the law), activity (alters it)
+  double friction = 0.5;                      ///< momentum: gamma
+  double adaptation_time = 10.0;              ///< activity: tau_v
+  double adaptation_strength = 1.0;           ///< activity: m
+  std::int64_t chains_per_datum = 1;
+  std::string latents = "reset";  ///< reset, persistent, continual
+  double spread = 0.0;            ///< standard deviation of latents that are drawn anew
+  bool operator==(const InferenceConfig&) const = default;
+};
+
+/// `[training.schedule]` of an HEE model: values that move geometrically from here to their own. 0 = constant.
+struct ScheduleConfig {
+  double noise_scale_first = 0.0;  ///< s of the observation
+  double dt_first = 0.0;           ///< inference.dt
+  double tau_ratio_first = 0.0;    ///< inference.tau_ratio
+  double share = 1.0;              ///< of the training steps, after which the values stay
+  bool operator==(const ScheduleConfig&) const = default;
 };
 
 /// `[training.noise]`. In scaled filter space. `noise_levels` lists the levels.
@@ -90,7 +144,7 @@ struct NoiseConfig {
 
 /// `[training.optimizer]`
 struct OptimizerConfig {
-  std::string kind = "adam";  ///< adam, adamw
+  std::string kind = "adam";  ///< adam, adamw; plain for an HEE model
   double lr = 2e-3;
   std::string lr_schedule = "cosine";  ///< constant, cosine (from lr to 0 within each level)
   double weight_decay = 0.0;
@@ -118,7 +172,10 @@ struct TrainingConfig {
   std::int64_t epochs = 0;             ///< in all; their steps are shared evenly by the levels (recipe)
   std::int64_t batch_size = 0;         ///< recipe
   std::string init;                    ///< weights to start from, or ""
+  bool biases = false;                 ///< HEE: biases are learned too
+  bool normalise_columns = false;      ///< HEE: columns of W_1 keep unit norm
   NoiseConfig noise;
+  ScheduleConfig schedule;
   OptimizerConfig optimizer;
   QualityConfig quality;
   bool operator==(const TrainingConfig&) const = default;
@@ -135,7 +192,7 @@ struct InitialConfig {
   bool operator==(const InitialConfig&) const = default;
 };
 
-/// `[sampling.annealed]`, with `schedule = "annealed"`: each level's weights in turn, `dt = dt0 sigma^2`.
+/// `[sampling.annealed]`, with `schedule = "annealed"`: each level's weights in turn, `dt = dt0 sigma^2`, or `dt0 sigma` by baoab.
 struct AnnealedConfig {
   std::int64_t steps_per_level = 5;
   double dt0 = 0.1;
@@ -166,7 +223,8 @@ struct SamplingConfig {
   std::int64_t steps = 0;                     ///< last_level (recipe)
   double dt = 0.0;                            ///< last_level, in units of tau (recipe)
   std::string schedule = "annealed";          ///< last_level, annealed
-  std::string integrator = "euler_maruyama";  ///< euler_maruyama, leimkuhler_matthews
+  std::string integrator = "euler_maruyama";  ///< euler_maruyama, leimkuhler_matthews, baoab
+  double friction = 1.0;                      ///< baoab: gamma; annealed: gamma sigma
   std::string noise = "output";               ///< output, private
   std::string drift = "circuit";              ///< circuit, score: what runs of a network with a trained J
   std::int64_t thin = 0;                      ///< every so many steps a draw is kept; 0 = the final state only
@@ -198,6 +256,9 @@ struct EvaluationConfig {
   std::vector<double> accelerate;    ///< plane: strengths of irreversible drifts run beside the reversible one
   double accelerate_time = 40.0;     ///< ... for so long at rest, for the autocorrelation times
   std::int64_t accelerate_chains = 2000;  ///< ... on so many chains
+  std::vector<std::string> adaptation;     ///< HEE: laws on which dynamics with and without momentum are compared
+  std::int64_t adaptation_data = 32;       ///< ... "posterior": those of the first so many data
+  std::int64_t adaptation_chains = 256;    ///< ... by so many chains in all
   std::int64_t grid = 10;                 ///< images: a grid of so many rows and columns
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
   std::int64_t last_level_chains = 1000;  ///< images: chains that take those further steps
@@ -210,6 +271,7 @@ struct Config {
   DataConfig data;
   FilterConfig filter;
   ModelConfig model;
+  InferenceConfig inference;
   TrainingConfig training;
   SamplingConfig sampling;
   CheckpointConfig checkpoint;
@@ -224,8 +286,8 @@ struct Config {
   /// Compares the values, not where they came from.
   bool operator==(const Config& other) const {
     return run == other.run && data == other.data && filter == other.filter && model == other.model &&
-           training == other.training && sampling == other.sampling && checkpoint == other.checkpoint &&
-           evaluation == other.evaluation;
+           inference == other.inference && training == other.training && sampling == other.sampling &&
+           checkpoint == other.checkpoint && evaluation == other.evaluation;
   }
 };
 
@@ -252,6 +314,13 @@ std::vector<std::string> resolve(Config& config, const DataFacts& facts);
 
 /// Whether `data.kind` is a synthetic law (fresh draws) or a file.
 bool is_synthetic(const DataConfig& data);
+/// Whether batches are patches cut from images.
+bool is_patches(const DataConfig& data);
+
+/// Whether the model is a hierarchical exponential-family model; otherwise it is a sampling network.
+bool is_hee(const ModelConfig& model);
+/// Whether a layer's natural parameter is a precision, so that the layer above sets the scale of its units.
+bool is_scale_family(const std::string& family);
 
 /// Throws one line that tells `--set data.path=...` where the data are a file and no path was given.
 void require_data_path(const Config& config);

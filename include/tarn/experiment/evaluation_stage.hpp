@@ -43,7 +43,7 @@ struct EvaluationInput {
 EvaluationOutcome evaluation_stage(const EvaluationInput& input);
 
 /// Appends the figures of merit to metrics.jsonl and shows them, with the warnings.
-void write_metrics(const EvaluationInput& input, const EvaluationOutcome& outcome);
+void write_metrics(const RunFolder& folder, const EvaluationOutcome& outcome);
 
 /// 1-D runs with a known law: learned score per level, density, stationary law, KL, W1, score error, each with its floor.
 void evaluate_one_dimensional(const EvaluationInput& input, EvaluationOutcome& outcome);
@@ -56,6 +56,9 @@ void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// named "frechet_<name>", "frechet_<name>_gaussian", "sliced_w2_<name>", ... Nothing where fewer than two draws are finite.
 void add_set_comparison(MatrixView<const float> draws, MatrixView<const float> real, const std::string& name,
                         const std::string& label, std::uint64_t seed, EvaluationOutcome& outcome);
+
+/// The parts that every report has: warnings, the table of results with the figures, the resolved config, the footer.
+Report report_of_results(const EvaluationOutcome& outcome, const std::string& resolved_config, const Backend& backend);
 
 /// report.html of a run; the same for equal runs, so without wall-clock values.
 Report make_report(const EvaluationInput& input, const EvaluationOutcome& outcome, const std::string& resolved_config);

@@ -12,6 +12,7 @@
 #include "tarn/core/target.hpp"
 #include "tarn/data/dataset.hpp"
 #include "tarn/data/filter.hpp"
+#include "tarn/data/patches.hpp"
 #include "tarn/data/scaling.hpp"
 #include "tarn/experiment/config.hpp"
 
@@ -22,13 +23,14 @@ namespace tarn {
 struct PreparedData {
   std::string description;               ///< one line: what it is, how much, what was done to it
   std::shared_ptr<const Target> target;  ///< synthetic laws, else null
+  std::shared_ptr<const PatchBatches> patches;  ///< where batches are cut from images, else null
   std::optional<ImageShape> image;
   DatumScaling datum_scaling;
   std::shared_ptr<const Filter> filter;
   AffineScaling scaling;
   std::int64_t n_outputs = 0, n_inputs = 0;  ///< D, U
   Matrix<float>
-      rows;  ///< `[n, D+U]` scaled filter space; of synthetic laws a sample of `data.epoch_size`, at most 10^5
+      rows;  ///< `[n, D+U]` scaled filter space; of synthetic laws and patches a sample of `data.epoch_size`, at most 10^5
   std::vector<int> labels;    ///< `[n]` or empty
   double largest_norm = 0.0;  ///< over the rows' first D columns
   std::uint64_t seed = 0;

@@ -3,11 +3,13 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tarn/experiment/config.hpp"
 #include "tarn/experiment/evaluation_stage.hpp"
+#include "tarn/models/hee_file.hpp"
 
 namespace tarn {
 
@@ -54,8 +56,9 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options);
 /// A run folder that was written before, with its config, levels and data maps.
 struct StoredRun {
   Config config;
-  PreparedData data;  ///< maps only, no rows
+  PreparedData data;  ///< maps only, no rows; of an HEE run the data themselves, which its chains are given
   std::vector<SamplingNetwork> levels;
+  std::optional<HeeModel> hee;  ///< in place of levels
 };
 StoredRun load_run(const std::filesystem::path& folder, const std::vector<std::string>& overrides = {});
 

@@ -27,7 +27,7 @@ struct Series {
   std::vector<double> y;
   Mark mark = Mark::line;
   std::string color = "#0072b2";  ///< "#rrggbb"
-  double width = 2.0;             ///< of lines, pixels
+  double width = 2.0;             ///< of lines, pixels; of points relative to it
   std::vector<double> y2;         ///< Mark::band
 };
 
@@ -55,6 +55,7 @@ struct Panel {
   std::optional<AxisRange> x_range;
   std::optional<AxisRange> y_range;
   bool log_y = false;
+  bool bare = false;           ///< a frame without ticks and grid: a picture, not a plot
   std::vector<Series> series;  ///< the first lies at the bottom
   std::vector<Marker> markers;
   std::optional<ColorMap> map;

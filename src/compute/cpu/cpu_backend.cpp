@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "checks.hpp"
+#include "hee_session.hpp"
 #include "large_dsm.hpp"
 #include "large_langevin.hpp"
 #include "large_session.hpp"
@@ -65,6 +66,7 @@ void CpuBackend::advance(const PreparedNetwork& network, const LangevinSteps& st
   const CpuNetwork& net = own(network);
   check_chains(net.view(), block);
   check_steps(steps);
+  check_momentum(steps, block);
   if (!net.small()) return advance_large(net.large(), steps, block, n_threads_);
   const auto& kernels = small_kernels(current_isa());
   const SmallLangevinCall call{net.small(), steps, block};
@@ -90,6 +92,7 @@ void CpuBackend::advance_reservoir(const PreparedNetwork& network, const Langevi
   const CpuNetwork& net = own(network);
   check_reservoir(net.view(), block);
   check_steps(steps);
+  check_no_momentum(steps);
   advance_reservoir_large(net.large(), steps, block, n_threads_);
 }
 
@@ -103,6 +106,10 @@ std::unique_ptr<DsmSession> CpuBackend::make_dsm_session(const DsmParameters& in
                                                          const OptimizerSettings& optimizer) {
   if (is_small(initial)) return make_small_session(initial, optimizer);
   return make_large_session(initial, optimizer, n_threads_);
+}
+
+std::unique_ptr<HeeSession> CpuBackend::make_hee_session(const HeeParameters& initial, const HeeOptimizer& optimizer) {
+  return cpu::make_hee_session(initial, optimizer, n_threads_);
 }
 
 std::int64_t CpuBackend::preferred_tile(const NetworkView& n) const {

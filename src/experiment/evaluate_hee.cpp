@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <cmath>
+
+#include "hee_judgements.hpp"
+#include "tarn/core/isa.hpp"
+#include "tarn/core/progress.hpp"
+#include "tarn/core/version.hpp"
+#include "tarn/evaluation/moments.hpp"
+
+namespace tarn {
+namespace {
+
+// The first chains of a state, `[at most n, n_l]` each.
+std::vector<Matrix<float>> first_chains(const std::vector<Matrix<float>>& layers, std::int64_t n) {
+  std::vector<Matrix<float>> out;
+  for (const Matrix<float>& layer : layers) {
+    Matrix<float> some(std::min(n, layer.rows()), layer.cols());
+    std::copy_n(layer.data(), some.size(), some.data());
+    out.push_back(std::move(some));
+  }
+  return out;
+}
+
+void training_figure(const HeeEvaluationInput& in, EvaluationOutcome& outcome) {
+  const auto& records = in.training.records;
+  if (records.size() < 2) return;
+  Figure figure;
+  figure.name = "training";
+  figure.columns = 2;
+  figure.height = 340;
+  const auto panel = [&](const std::string& label, auto value) {
+    Panel p;
+    p.x_label = "batches";
+    p.y_label = label;
+    Series series;
+    series.color = colors::learned;
+    for (const HeeRecord& r : records) {
+      series.x.push_back(static_cast<double>(r.step));
+      series.y.push_back(value(r));
+    }
+    p.series.push_back(std::move(series));
+    figure.panels.push_back(std::move(p));
+  };
+  panel("squared reconstruction error", [](const HeeRecord& r) { return r.reading.reconstruction; });
+  panel("energy", [](const HeeRecord& r) { return r.reading.energy; });
+  if (const FigureFile file = draw(figure, in.folder.figures())) {
+    outcome.figures.push_back(
+        {file.svg,
+         "Training: mean of (x_0 - E[x_0 | x_1])^2 and energy E(x_0..x_L), of 64 chains or fewer at the end "
+         "of a batch's inference."});
+  }
+}
+
+// Each latent layer's units, all in one.
+void add_activity(const HeeEvaluationInput& in, EvaluationOutcome& outcome) {
+  for (std::size_t l = 1; l < in.sampling.last_draw.size(); ++l) {
+    const Matrix<float>& x = in.sampling.last_draw[l];
+    const Moments m = moments(std::span(x.data(), static_cast<std::size_t>(x.size())));
+    const std::string family(name_of(in.training.model.parameters.layers[l].family));
+    outcome.add(fmt::format("latent_variance_{}", l), fmt::format("variance of a unit of layer {}", l), m.variance,
+                fmt::format("{}, {} units, all in one", family, x.cols()));
+    outcome.add(fmt::format("latent_excess_kurtosis_{}", l), fmt::format("its excess kurtosis"), m.excess_kurtosis);
+  }
+}
+
+}  // namespace
+
+EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
+  constexpr std::int64_t n_read = 256;
+  EvaluationOutcome outcome;
+  const auto state = first_chains(in.sampling.last_draw, n_read);
+  outcome.add("chains_quarantined", "chains quarantined", static_cast<double>(in.sampling.n_quarantined),
+              fmt::format("of {}", in.sampling.first_bad_step.size()));
+  const HeeReading reading = read_state(in.training.model.parameters, state);
+  const Moments observed = moments(std::span(state[0].data(), static_cast<std::size_t>(state[0].size())));
+  const double power = observed.variance + observed.mean * observed.mean;
+  outcome.add("reconstruction", "squared reconstruction error", reading.reconstruction,
+              fmt::format("mean square of the data {:.4g}", power));
+  outcome.add("energy", "energy of posterior samples", reading.energy,
+              fmt::format("mean over {} chains", reading.n_chains));
+  add_activity(in, outcome);
+  if (is_linear_gaussian(in.training.model.parameters)) judge_linear_gaussian(in, outcome);
+  if (in.data.image) judge_receptive_fields(in, outcome);
+  if (!in.config.evaluation.adaptation.empty()) judge_adaptation(in, outcome);
+  training_figure(in, outcome);
+  outcome.warnings = hee_warnings(in.config, in.training.model.parameters, state);
+  write_metrics(in.folder, outcome);
+  return outcome;
+}
+
+Report make_hee_report(const HeeEvaluationInput& in, const EvaluationOutcome& outcome,
+                       const std::string& resolved_config) {
+  const HeeParameters& p = in.training.model.parameters;
+  Report report = report_of_results(outcome, resolved_config, in.backend);
+  report.title = in.config.run.name;
+  std::string layers;
+  for (const HeeLayer& layer : p.layers)
+    layers += fmt::format("{}{} {}", layers.empty() ? "" : ", ", layer.size, name_of(layer.family));
+  report.summary = fmt::format("Hierarchical exponential-family model, from the observation up {}; on {}.", layers,
+                               in.data.description);
+  const InferenceConfig& c = in.config.inference;
+  report.facts = {
+      {"training", fmt::format("{} batches", si(static_cast<double>(in.training.n_steps))),
+       fmt::format("{} data each, {} steps of inference", in.config.training.batch_size, c.steps)},
+      {"sampling", fmt::format("{} chain-steps", si(in.sampling.chain_steps)),
+       fmt::format("{} posterior chains", in.sampling.first_bad_step.size())},
+      {"interneurons", c.interneurons,
+       c.interneurons == "sampled" ? fmt::format("tau_e / tau = {}", c.tau_ratio) : std::string("closed form")},
+      {"quarantined", fmt::format("{}", in.sampling.n_quarantined),
+       fmt::format("of {} chains", in.sampling.first_bad_step.size())}};
+  return report;
+}
+
+}  // namespace tarn

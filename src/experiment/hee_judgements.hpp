@@ -1,0 +1,23 @@
+// The parts of an HEE run's evaluation; private to it.
+#pragma once
+
+#include "tarn/experiment/hee_stages.hpp"
+
+namespace tarn {
+
+/// One latent layer, both Gaussian, no nonlinearity: everything has a closed form.
+bool is_linear_gaussian(const HeeParameters& parameters);
+
+/// Posterior chains against the exact posterior, learned weights against the principal subspace and the best likelihood of any model of
+/// this size (probabilistic PCA; Tipping and Bishop 1999).
+void judge_linear_gaussian(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
+
+/// Inference with adaptation as momentum beside Euler-Maruyama and Leimkuhler-Matthews on the laws of `evaluation.adaptation`: worst
+/// autocorrelation times, each method at its best step, the way to the law from zero, and what becomes of means and variances.
+void judge_adaptation(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
+
+/// Runs on patches: what the first layer's units respond to, by a Gabor fit and in the frequency domain, beside V1; what units of a second
+/// layer pool. Writes receptive_fields.csv, a line a unit. On other gray images only the grid of fields is drawn.
+void judge_receptive_fields(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
+
+}  // namespace tarn

@@ -1,0 +1,264 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "hee_checkpoint.hpp"
+#include "hee_run.hpp"
+#include "tarn/core/interrupt.hpp"
+#include "tarn/core/log.hpp"
+#include "tarn/core/progress.hpp"
+#include "tarn/core/version.hpp"
+#include "tarn/experiment/hee_stages.hpp"
+#include "tarn/io/draws.hpp"
+
+namespace tarn {
+namespace {
+
+constexpr std::uint64_t first_noise_step = std::uint64_t{1} << 32;  // behind all that training can use
+constexpr std::int64_t tile_chains = 4096;
+
+/// The datum that a chain is given.
+const float* observation(const Config& config, const PreparedData& data, std::int64_t chain) {
+  return data.rows.row(chain / config.inference.chains_per_datum % data.rows.rows());
+}
+
+/// The chains of a run, tile after tile: where they stand, and how they go on.
+class PosteriorChains {
+ public:
+  PosteriorChains(const Config& config, const PreparedData& data, const HeeModel& model, Backend& backend,
+                  const ChainRange& range)
+      : config_(config),
+        data_(data),
+        model_(model.parameters),
+        range_(range),
+        per_datum_(config.inference.chains_per_datum),
+        dynamics_(hee_dynamics(config)),
+        session_(backend.make_hee_session(model.parameters, hee_optimizer(config))) {
+    if (data.rows.empty()) fail_usage("sampling: an hee model samples given data, which are not at hand here");
+    if (range.begin % per_datum_ != 0 || range.end % per_datum_ != 0) {
+      fail_usage("chain range {}:{} cuts through the {} chains of a datum; allowed: multiples of it", range.begin,
+                 range.end, per_datum_);
+    }
+    at.tile_size = std::max<std::int64_t>(1, tile_chains / per_datum_) * per_datum_;
+    at.first_bad_step.assign(static_cast<std::size_t>(n_chains()), -1);
+    at.last_draw = Matrix<float>(n_chains(), n_units_from(model_, 1));
+  }
+
+  std::int64_t n_chains() const { return range_.end - range_.begin; }
+  std::int64_t n_tile() const { return std::min(at.tile_size, n_chains() - at.tile_begin); }
+  const HeeSession& session() const { return *session_; }
+
+  /// The tile that `at` names from its start.
+  void begin_tile() {
+    session_->set_rows(rows());
+    session_->set_observations(observations(at.tile_begin, n_tile()).view());
+    session_->reset(dynamics_, config_.run.seed, first_noise_step, static_cast<float>(config_.inference.spread));
+  }
+
+  void restore(const TensorFile& checkpoint) {
+    at = sampling_position(checkpoint);
+    const std::int64_t n = n_chains();
+    if (at.tile_size < 1 || at.tile_begin > n || std::ssize(at.first_bad_step) != n || at.last_draw.rows() != n ||
+        at.last_draw.cols() != n_units_from(model_, 1)) {
+      fail("{}: its chains are not those of this run", checkpoint.source);
+    }
+    if (at.done == 0) return;
+    restore_hee_chains(checkpoint, rows(), *session_);
+    session_->set_observations(observations(at.tile_begin, n_tile()).view());
+  }
+
+  void advance(std::int64_t n_steps) {
+    HeeSteps steps;
+    steps.seed = config_.run.seed;
+    steps.first_step = first_noise_step + static_cast<std::uint64_t>(at.done);
+    steps.n_steps = n_steps;
+    session_->infer(dynamics_, steps);
+    at.done += n_steps;
+    at.chain_steps += static_cast<double>(n_steps) * static_cast<double>(n_tile());
+  }
+
+  /// Latents of the tile, layer after layer in a row.
+  Matrix<float> draw() const {
+    Matrix<float> x(n_tile(), at.last_draw.cols());
+    std::int64_t column = 0;
+    for (int l = 1; l <= model_.n_latent_layers(); ++l) {
+      Matrix<float> layer(n_tile(), model_.layers[static_cast<std::size_t>(l)].size);
+      session_->read(l, layer.view());
+      for (std::int64_t i = 0; i < layer.rows(); ++i) std::copy_n(layer.row(i), layer.cols(), x.row(i) + column);
+      column += layer.cols();
+    }
+    return x;
+  }
+
+  void end_tile() {
+    const Matrix<float> x = draw();
+    std::copy_n(x.data(), x.size(), at.last_draw.row(at.tile_begin));
+    const auto bad = session_->first_bad_step();
+    for (std::int64_t i = 0; i < n_tile(); ++i) {
+      const std::int64_t step = bad[static_cast<std::size_t>(i)];
+      at.first_bad_step[static_cast<std::size_t>(at.tile_begin + i)] =
+          step < 0 ? -1 : step - static_cast<std::int64_t>(first_noise_step);
+    }
+    at.tile_begin += n_tile();
+    at.done = at.draw = 0;
+  }
+
+  /// Observations of chains from `begin` on, counted within the range: `[n / chains_per_datum, n_0]`.
+  Matrix<float> observations(std::int64_t begin, std::int64_t n) const {
+    Matrix<float> x(n / per_datum_, data_.n_outputs);
+    for (std::int64_t i = 0; i < x.rows(); ++i)
+      std::copy_n(observation(config_, data_, range_.begin + begin + i * per_datum_), x.cols(), x.row(i));
+    return x;
+  }
+
+  SamplingPosition at;
+
+ private:
+  HeeRows rows() const {
+    return {n_tile() / per_datum_, per_datum_, static_cast<std::uint64_t>(range_.begin + at.tile_begin)};
+  }
+
+  const Config& config_;
+  const PreparedData& data_;
+  const HeeParameters& model_;
+  ChainRange range_;
+  std::int64_t per_datum_;
+  HeeDynamics dynamics_;
+  std::unique_ptr<HeeSession> session_;
+};
+
+/// Steps until the next draw or the end.
+std::int64_t stretch(const SamplingConfig& s, std::int64_t done, std::int64_t longest) {
+  const std::int64_t total = s.burn_in + s.steps;
+  std::int64_t next = total;
+  if (s.thin > 0) {
+    const std::int64_t kept = std::max<std::int64_t>(0, done - s.burn_in) / s.thin;
+    next = std::min(total, s.burn_in + (kept + 1) * s.thin);
+  }
+  return std::min(next - done, longest);
+}
+
+bool is_draw(const SamplingConfig& s, std::int64_t done) {
+  if (done == s.burn_in + s.steps) return true;  // the end is always kept
+  return s.thin > 0 && done > s.burn_in && (done - s.burn_in) % s.thin == 0;
+}
+
+// A call well under a second long.
+std::int64_t longest_call(const HeeParameters& model, std::int64_t n_chains) {
+  double work = 0.0;
+  for (const Matrix<float>& W : model.W) work += 4.0 * static_cast<double>(W.size());
+  return static_cast<std::int64_t>(std::clamp(2e9 / (work * static_cast<double>(n_chains)), 1.0, 1e5));
+}
+
+}  // namespace
+
+std::vector<Matrix<float>> state_of(const Matrix<float>& latents, const Config& config, const PreparedData& data,
+                                    const HeeParameters& model, std::int64_t first_chain) {
+  std::vector<Matrix<float>> layers;
+  Matrix<float> observed(latents.rows(), data.n_outputs);
+  for (std::int64_t i = 0; i < observed.rows(); ++i)
+    std::copy_n(observation(config, data, first_chain + i), observed.cols(), observed.row(i));
+  layers.push_back(std::move(observed));
+  std::int64_t column = 0;
+  for (std::size_t l = 1; l < model.layers.size(); ++l) {
+    Matrix<float> layer(latents.rows(), model.layers[l].size);
+    for (std::int64_t i = 0; i < latents.rows(); ++i) std::copy_n(latents.row(i) + column, layer.cols(), layer.row(i));
+    column += layer.cols();
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& data, const HeeModel& model,
+                                      Backend& backend, const std::filesystem::path& folder, const ChainRange& asked,
+                                      const Continuation& continuation) {
+  const SamplingConfig& s = config.sampling;
+  const ChainRange range = range_within(asked, s.chains);
+  PosteriorChains chains(config, data, model, backend, range);
+  DrawLayout layout;
+  layout.n_chains_total = s.chains;
+  layout.chain_begin = range.begin;
+  layout.chain_end = range.end;
+  layout.n_dims = n_units_from(model.parameters, 1);
+  Attributes attributes{
+      {"inference_library", std::string("tarn")},
+      {"inference_library_version", std::string(version())},
+      {"seed", static_cast<std::int64_t>(config.run.seed)},
+      {"run_name", config.run.name},
+      {"integrator", config.inference.adaptation == "momentum" ? std::string("baoab") : config.inference.integrator},
+      {"chains_per_datum", config.inference.chains_per_datum},
+      {"tau_ms", config.run.tau_ms}};
+  DrawSegments segments(folder / "samples", layout, attributes, {},
+                        continuation.from ? OpenMode::resume : OpenMode::create);
+
+  const std::int64_t steps_each = s.burn_in + s.steps;
+  const double total = static_cast<double>(steps_each) * static_cast<double>(chains.n_chains());
+  info("sampling: posterior of {} data, {} chains each, {} steps",
+       chains.n_chains() / config.inference.chains_per_datum, config.inference.chains_per_datum, steps_each);
+  Progress bar("sampling", total, "chain-steps");
+  const auto save = [&] {
+    TensorFile file;
+    put_position(file, chains.at);
+    if (chains.at.done > 0) put_hee_chains(file, chains.session());
+    segments.put_open_segment(file);
+    file.metadata["metrics_bytes"] = synced_size(folder / "metrics.jsonl");
+    continuation.checkpoints->save(std::move(file), "sampling");
+  };
+  if (continuation.within("sampling")) {
+    chains.restore(*continuation.from);
+    segments.take_open_segment(*continuation.from);
+    bar.start_at(chains.at.chain_steps);
+    info("sampling: goes on after {} of {} chain-steps", si(chains.at.chain_steps), si(total));
+  } else if (continuation.checkpoints) {
+    save();  // training need not be done twice
+  }
+
+  SamplingPosition& at = chains.at;
+  const double begun = at.chain_steps;
+  while (at.tile_begin < chains.n_chains()) {
+    if (at.done == 0) chains.begin_tile();
+    const std::int64_t longest = longest_call(model.parameters, chains.n_tile());
+    while (at.done < steps_each) {
+      chains.advance(stretch(s, at.done, longest));
+      if (is_draw(s, at.done)) {
+        const Matrix<float> x = chains.draw();
+        DrawBlock block;
+        block.first_chain = range.begin + at.tile_begin;
+        block.draw = at.draw++;
+        block.step = at.done;
+        block.time = static_cast<double>(at.done) * config.inference.dt;
+        block.x = x.view();
+        segments.take(block);
+      }
+      bar.update(at.chain_steps);
+      if (at.done < steps_each) {
+        if (continuation.checkpoints && continuation.checkpoints->due()) save();
+        stop_if_interrupted();
+      }
+    }
+    chains.end_tile();
+    if (continuation.checkpoints && continuation.checkpoints->due()) save();
+    stop_if_interrupted();
+  }
+
+  HeeSamplingOutcome outcome;
+  outcome.first_bad_step = at.first_bad_step;
+  outcome.n_quarantined = std::ranges::count_if(at.first_bad_step, [](std::int64_t step) { return step >= 0; });
+  segments.finish({at.first_bad_step, {}});
+  if (continuation.checkpoints) save();  // what comes after need not wait for it twice
+  outcome.last_draw = state_of(at.last_draw, config, data, model.parameters, range.begin);
+  outcome.n_draws = s.thin > 0 ? (s.steps + s.thin - 1) / s.thin : 1;
+  outcome.chain_steps = at.chain_steps;
+  outcome.seconds = bar.seconds();
+  info("sampling: done in {}, {} chain-steps/s", duration(outcome.seconds),
+       si((at.chain_steps - begun) / outcome.seconds));
+  if (outcome.n_quarantined > 0) {
+    const auto chain = std::ranges::find_if(at.first_bad_step, [](auto step) { return step >= 0; });
+    warn("{} of {} chains became non-finite and are quarantined (chain {} at step {} for one)", outcome.n_quarantined,
+         chains.n_chains(), range.begin + (chain - at.first_bad_step.begin()), *chain);
+  }
+  if (s.merge && chains.n_chains() == s.chains) merge_draws({folder / "samples"}, folder / "samples.nc");
+  return outcome;
+}
+
+}  // namespace tarn
