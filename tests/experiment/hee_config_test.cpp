@@ -60,8 +60,8 @@ TEST(HeeConfig, LayersAreRead) {
 }
 
 TEST(HeeConfig, OverridesOfALayer) {
-  const Config config = parse(kData + kLayers, {"model.layers[1].size=7", "model.layers[1].family=gaussian_scale",
-                                                "model.layers[0].s=2"});
+  const Config config = parse(
+      kData + kLayers, {"model.layers[1].size=7", "model.layers[1].family=gaussian_scale", "model.layers[0].s=2"});
   EXPECT_EQ(config.model.layers[1].size, 7);
   EXPECT_EQ(config.model.layers[0].s, 2.0);
 }
@@ -71,7 +71,8 @@ TEST(HeeConfig, OverridesThatNameNoLayer) {
   EXPECT_THAT(refused_override("model.layers[x].size=7"), HasSubstr("the config has 2 layers"));
   EXPECT_THAT(refused_override("model.layers[1].sise=7"), HasSubstr("did you mean model.layers[1].size?"));
   EXPECT_THAT(refused_override("model.layers=7"), HasSubstr("one key of one layer"));
-  EXPECT_THAT(refused_override("model.layers[1].size=0"), AllOf(HasSubstr("model.layers[1].size = 0"), HasSubstr(">= 1")));
+  EXPECT_THAT(refused_override("model.layers[1].size=0"),
+              AllOf(HasSubstr("model.layers[1].size = 0"), HasSubstr(">= 1")));
 }
 
 TEST(HeeConfig, WrittenConfigReadsBackTheSame) {
@@ -110,14 +111,19 @@ TEST(HeeConfig, EveryKeyOfALayerIsWrittenReadAndPartOfEquality) {
 
 TEST(HeeConfig, UnknownAndMisplacedKeys) {
   EXPECT_THAT(refusal(kData + kLayers + "ratee = 2.0\n"),
-              AllOf(HasSubstr("a.toml:16"), HasSubstr("model.layers[1].ratee"), HasSubstr("did you mean model.layers[1].rate?")));
+              AllOf(HasSubstr("a.toml:16"), HasSubstr("model.layers[1].ratee"),
+                    HasSubstr("did you mean model.layers[1].rate?")));
   EXPECT_THAT(refusal(kData + kLayers + "s = 2.0\n"),
-              AllOf(HasSubstr("a.toml:16"), HasSubstr("no meaning with family = \"laplace\""), HasSubstr("gaussian, rectified")));
-  EXPECT_THAT(refusal(kData + "[model]\nkind = \"hee\"\nlayers = 3\n"), HasSubstr("one [[model.layers]] table a layer"));
-  EXPECT_THAT(refusal(kData + "[model]\nkind = \"hee\"\n[model.layers]\nsize = 3\n"), HasSubstr("one [[model.layers]] table"));
+              AllOf(HasSubstr("a.toml:16"), HasSubstr("no meaning with family = \"laplace\""),
+                    HasSubstr("gaussian, rectified")));
+  EXPECT_THAT(refusal(kData + "[model]\nkind = \"hee\"\nlayers = 3\n"),
+              HasSubstr("one [[model.layers]] table a layer"));
+  EXPECT_THAT(refusal(kData + "[model]\nkind = \"hee\"\n[model.layers]\nsize = 3\n"),
+              HasSubstr("one [[model.layers]] table"));
   EXPECT_THAT(refusal(kData + "[[model.layers]]\nsize = 3\n"), HasSubstr("reservoir_sampler has no layers"));
-  EXPECT_THAT(refused_override("model.neurons=10"),
-              AllOf(HasSubstr("model.neurons has no meaning with model.kind = \"hee\""), HasSubstr("reservoir_sampler")));
+  EXPECT_THAT(
+      refused_override("model.neurons=10"),
+      AllOf(HasSubstr("model.neurons has no meaning with model.kind = \"hee\""), HasSubstr("reservoir_sampler")));
   EXPECT_THAT(refusal(kData, {"inference.dt=0.1"}), HasSubstr("no meaning with model.kind = \"reservoir_sampler\""));
   EXPECT_THAT(refusal(kData, {"training.optimizer.kind=plain"}), HasSubstr("local rule of an hee model"));
 }
@@ -128,13 +134,16 @@ TEST(HeeConfig, LayersThatDoNotFit) {
   EXPECT_THAT(refusal(model + "[[model.layers]]\nfamily = \"gaussian\"\n"), HasSubstr("size is missing"));
   EXPECT_THAT(refusal(model + "nonlinearity = \"relu\"\n[[model.layers]]\nsize = 3\n"),
               HasSubstr("drives no layer below it"));
-  EXPECT_THAT(refusal(model + "[[model.layers]]\nsize = 3\nfamily = \"gaussian_scale\"\n"),
-              AllOf(HasSubstr("no layer above sets the scale of gaussian_scale units"), HasSubstr("allowed on top: gaussian")));
-  EXPECT_THAT(refusal(model + "[[model.layers]]\nsize = 3\nfamily = \"gausian\"\n"), HasSubstr("did you mean \"gaussian\""));
+  EXPECT_THAT(
+      refusal(model + "[[model.layers]]\nsize = 3\nfamily = \"gaussian_scale\"\n"),
+      AllOf(HasSubstr("no layer above sets the scale of gaussian_scale units"), HasSubstr("allowed on top: gaussian")));
+  EXPECT_THAT(refusal(model + "[[model.layers]]\nsize = 3\nfamily = \"gausian\"\n"),
+              HasSubstr("did you mean \"gaussian\""));
 }
 
 TEST(HeeConfig, NaturalParametersOutOfRange) {
-  EXPECT_THAT(refused_override("model.layers[1].eta=1.9"), AllOf(HasSubstr("1.9 is out of range"), HasSubstr("|eta| < 1.8")));
+  EXPECT_THAT(refused_override("model.layers[1].eta=1.9"),
+              AllOf(HasSubstr("1.9 is out of range"), HasSubstr("|eta| < 1.8")));
   EXPECT_NO_THROW(parse(kData + kLayers, {"model.layers[1].eta=-1.7"}));
   const std::string scale = kData +
                             "[model]\nkind = \"hee\"\n[[model.layers]]\nfamily = \"laplace_scale\"\neta = 0.05\n"
@@ -144,13 +153,15 @@ TEST(HeeConfig, NaturalParametersOutOfRange) {
 }
 
 TEST(HeeConfig, InferenceThatCannotBe) {
-  EXPECT_THAT(refused_override("inference.tau_ratio=1.0"), HasSubstr("interneurons must be faster than neurons: allowed: < 1"));
+  EXPECT_THAT(refused_override("inference.tau_ratio=1.0"),
+              HasSubstr("interneurons must be faster than neurons: allowed: < 1"));
   EXPECT_THAT(refused_override("training.schedule.tau_ratio_first=2"), HasSubstr("allowed: < 1"));
   EXPECT_THAT(refused_override("inference.window=101"), HasSubstr("more than the 100 steps"));
   EXPECT_THAT(refused_override("inference.steps=0"), HasSubstr("integer >= 1"));
   // the peak of the Laplace law: curvature rate / width = 20
   EXPECT_THAT(refused_override("inference.dt=0.1"),
-              AllOf(HasSubstr("too large for the stiffest unit, laplace in layer 1"), HasSubstr("curvature is 20"), HasSubstr("< 0.1")));
+              AllOf(HasSubstr("too large for the stiffest unit, laplace in layer 1"), HasSubstr("curvature is 20"),
+                    HasSubstr("< 0.1")));
   EXPECT_NO_THROW(parse(kData + kLayers, {"inference.dt=0.09"}));
   // with a column of unit norm, 1/s^2 = 4 more
   EXPECT_THAT(refusal(kData + kLayers, {"inference.dt=0.09", "training.normalise_columns=true"}),
@@ -187,7 +198,8 @@ TEST(HeeConfig, WarningsGiveBothFigures) {
   const auto warnings = hee_warnings(config, model.parameters);
   ASSERT_EQ(warnings.size(), 1u);
   // Gaussian interneurons of s = 0.5 relax at 4 / 0.9 = 4.44; the neurons at 20 and more
-  EXPECT_THAT(warnings[0], AllOf(HasSubstr("interneurons of layer 0 (gaussian) relax at 4.44"), HasSubstr("not faster")));
+  EXPECT_THAT(warnings[0],
+              AllOf(HasSubstr("interneurons of layer 0 (gaussian) relax at 4.44"), HasSubstr("not faster")));
   config.inference.tau_ratio = 0.1;
   EXPECT_TRUE(hee_warnings(config, model.parameters).empty());
   config.inference.dt = 1.0;  // weights, not only the prior

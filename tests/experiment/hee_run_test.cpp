@@ -74,7 +74,8 @@ TEST_F(HeeRun, FolderHoldsWhatItIsSaidToHold) {
 }
 
 TEST_F(HeeRun, LinearGaussianFiguresAgreeWithClosedForms) {
-  const RunOutcome run = run_experiment(tiny({"training.epochs=40", "sampling.chains=2048", "sampling.thin=0"}), {folder, 2});
+  const RunOutcome run =
+      run_experiment(tiny({"training.epochs=40", "sampling.chains=2048", "sampling.thin=0"}), {folder, 2});
   // 2048 chains: 1/sqrt(2048) = 0.022 for exact draws; five times that is a false alarm once in 10^6
   EXPECT_LT(metric(run, "posterior_mean_error"), 0.11);
   // leimkuhler_matthews has no error in the variance of a Gaussian; sqrt(2 / (2048 * 2)) = 0.022
@@ -105,8 +106,8 @@ TEST_F(HeeRun, SameBytesAgainAndOnTwoThreads) {
 }
 
 TEST_F(HeeRun, GoesOnFromEveryCheckpoint) {
-  Config config = tiny({"checkpoint.minutes=1e-9", "checkpoint.keep=1000", "training.epochs=3", "inference.latents=continual",
-                        "inference.interneurons=sampled"});
+  Config config = tiny({"checkpoint.minutes=1e-9", "checkpoint.keep=1000", "training.epochs=3",
+                        "inference.latents=continual", "inference.interneurons=sampled"});
   const PreparedData data = prepare_data(config);
   resolve(config, facts_of(data));
   const auto backend = make_cpu_backend(1);
@@ -156,7 +157,9 @@ TEST_F(HeeRun, ChainsDoTheSameAloneOrAmongOthers) {
     for (std::int64_t j = 0; j < 2; ++j) EXPECT_EQ(part.last_draw[1](i, j), all.last_draw[1](100 + i, j));
     for (std::int64_t j = 0; j < 4; ++j) EXPECT_EQ(part.last_draw[0](i, j), data.rows((100 + i) / 2, j)) << "its datum";
   }
-  EXPECT_THAT(test::message_of([&] { hee_sampling_stage(config, data, model, *backend, folder / "odd", {101, 104}); }),
+  EXPECT_THAT(test::message_of([&] {
+                hee_sampling_stage(config, data, model, *backend, folder / "odd", {101, 104});
+              }),
               HasSubstr("cuts through the 2 chains of a datum"));
 }
 
@@ -189,7 +192,9 @@ TEST_F(HeeRun, ASecondLayerIsBuiltOnTheFirst) {
   EXPECT_EQ(both.parameters.W[0], below.parameters.W[0]) << "its rate is 0";
   EXPECT_EQ(both.parameters.W[1].cols(), 3);
   const Config wrong = parse_config(text, "two.toml", {init, "model.layers[1].size=5"});
-  EXPECT_THAT(test::message_of([&] { run_experiment(wrong, {folder / "wrong", 1}); }),
+  EXPECT_THAT(test::message_of([&] {
+                run_experiment(wrong, {folder / "wrong", 1});
+              }),
               HasSubstr("layer 1 has 2 units, the config says 5"));
 }
 

@@ -30,7 +30,8 @@ HeeLayer layer_of(std::int64_t size, Family family, FamilyParameters parameters 
 
 /// Three layers of different families.
 HeeModel model() {
-  std::vector<HeeLayer> layers{layer_of(5, Family::gaussian, {0.3}), layer_of(4, Family::laplace_scale, {1.0, 4.0, 0.25}),
+  std::vector<HeeLayer> layers{layer_of(5, Family::gaussian, {0.3}),
+                               layer_of(4, Family::laplace_scale, {1.0, 4.0, 0.25}),
                                layer_of(3, Family::quartic, {1.0, 4.0, 0.1, 2.0})};
   layers[2].nonlinearity = Nonlinearity::softplus;
   const double eta[] = {0.1, 0.7, -0.2};
@@ -70,9 +71,11 @@ TEST(HeeFile, SaysWhatIsWrong) {
     change(file);
     return test::message_of([&] { hee_from_tensors(file); });
   };
-  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["tarn_kind"] = "reservoir_sampler"; }), HasSubstr("holds no hee model"));
+  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["tarn_kind"] = "reservoir_sampler"; }),
+              HasSubstr("holds no hee model"));
   EXPECT_THAT(refused([](TensorFile& f) { f.metadata["n_layers"] = "1"; }), HasSubstr("allowed: 2 to"));
-  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["n_layers"] = "4"; }), AllOf(HasSubstr("a.safetensors"), HasSubstr("layer_3")));
+  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["n_layers"] = "4"; }),
+              AllOf(HasSubstr("a.safetensors"), HasSubstr("layer_3")));
   EXPECT_THAT(refused([](TensorFile& f) { f.metadata["layer_1_family"] = "cauchy"; }),
               AllOf(HasSubstr("layer_1_family"), HasSubstr("cauchy")));
   EXPECT_THAT(refused([](TensorFile& f) { f.metadata["layer_1_width"] = "wide"; }), HasSubstr("expected a number"));
@@ -134,8 +137,9 @@ TEST(HeeReading, MeanStateIsTheMeanOfExactDraws) {
   };
   for (const auto& [layer, eta] :
        {Case{layer_of(1, Family::gaussian, {0.5}), 0.7}, Case{layer_of(1, Family::rectified, {0.5}), -0.2},
-        Case{layer_of(1, Family::laplace, {1.0, 3.0, 0.1}), 1.5}, Case{layer_of(1, Family::quartic, {1.0, 4.0, 0.1, 1.0}), 0.3},
-        Case{layer_of(1, Family::gaussian_scale), 0.8}, Case{layer_of(1, Family::laplace_scale), 0.8}}) {
+        Case{layer_of(1, Family::laplace, {1.0, 3.0, 0.1}), 1.5},
+        Case{layer_of(1, Family::quartic, {1.0, 4.0, 0.1, 1.0}), 0.3}, Case{layer_of(1, Family::gaussian_scale), 0.8},
+        Case{layer_of(1, Family::laplace_scale), 0.8}}) {
     const ExponentialFamily family(layer.family, layer.parameters);
     double sum = 0.0, square = 0.0;
     constexpr int n = 4000;
@@ -151,8 +155,9 @@ TEST(HeeReading, MeanStateIsTheMeanOfExactDraws) {
 }
 
 TEST(HeeStability, PriorCurvatureIsTheSteepestSecondDifference) {
-  for (const HeeLayer& layer : {layer_of(1, Family::gaussian, {0.5}), layer_of(1, Family::laplace, {1.0, 3.0, 0.2}),
-                                layer_of(1, Family::gaussian_scale), layer_of(1, Family::laplace_scale, {1.0, 4.0, 0.3})}) {
+  for (const HeeLayer& layer :
+       {layer_of(1, Family::gaussian, {0.5}), layer_of(1, Family::laplace, {1.0, 3.0, 0.2}),
+        layer_of(1, Family::gaussian_scale), layer_of(1, Family::laplace_scale, {1.0, 4.0, 0.3})}) {
     const ExponentialFamily family(layer.family, layer.parameters);
     const double eta = 0.8, h = 1e-3;
     double steepest = 0.0;
@@ -166,15 +171,18 @@ TEST(HeeStability, PriorCurvatureIsTheSteepestSecondDifference) {
 }
 
 TEST(HeeStability, ResponseIsTheInformationAboutTheInput) {
-  for (const HeeLayer& layer : {layer_of(1, Family::gaussian, {0.5}), layer_of(1, Family::laplace, {1.0, 3.0, 0.2}),
-                                layer_of(1, Family::gaussian_scale), layer_of(1, Family::laplace_scale, {1.0, 4.0, 0.3}),
-                                layer_of(1, Family::rectified, {0.7}), layer_of(1, Family::quartic)}) {
+  for (const HeeLayer& layer :
+       {layer_of(1, Family::gaussian, {0.5}), layer_of(1, Family::laplace, {1.0, 3.0, 0.2}),
+        layer_of(1, Family::gaussian_scale), layer_of(1, Family::laplace_scale, {1.0, 4.0, 0.3}),
+        layer_of(1, Family::rectified, {0.7}), layer_of(1, Family::quartic)}) {
     const ExponentialFamily family(layer.family, layer.parameters);
     const double a = 0.4, h = 1e-3;
     // E[T] as a function of a has the slope A'' g', and A'' g'^2 is that times g'
-    const double slope = (family.mean_statistic(family.link(a + h)) - family.mean_statistic(family.link(a - h))) / (2.0 * h);
+    const double slope =
+        (family.mean_statistic(family.link(a + h)) - family.mean_statistic(family.link(a - h))) / (2.0 * h);
     const double g = (family.link(a + h) - family.link(a - h)) / (2.0 * h);
-    EXPECT_NEAR(response_curvature(layer, family.link(a)), slope * g, 2e-3 * std::abs(slope * g)) << name_of(layer.family);
+    EXPECT_NEAR(response_curvature(layer, family.link(a)), slope * g, 2e-3 * std::abs(slope * g))
+        << name_of(layer.family);
   }
 }
 

@@ -104,7 +104,9 @@ TEST_F(HeeTrainer, GoesOnExactlyFromAnyStep) {
     std::vector<Saved> saved;
     const auto whole = session();
     HeeTrainingObserver observer;
-    observer.pause = [&](const HeeTrainingPosition& at) { saved.push_back({at, whole->training_state(), whole->chain_state()}); };
+    observer.pause = [&](const HeeTrainingPosition& at) {
+      saved.push_back({at, whole->training_state(), whole->chain_state()});
+    };
     train_hee(*whole, source, plan, observer);
     ASSERT_EQ(saved.size(), 11u);
     for (const Saved& at : saved) {
