@@ -73,7 +73,7 @@ std::string layer_key(std::size_t layer, std::string_view key) {
 
 /// `[[model.layers]]`, one table a layer.
 void read_layers(const toml::node& node, const std::string& where, Config& config) {
-  constexpr std::size_t most = 64;
+  constexpr std::size_t most = 48;  // as many streams of noise as interneurons have
   const toml::array* layers = node.as_array();
   const bool tables = layers != nullptr && std::all_of(layers->begin(), layers->end(),
                                                        [](const toml::node& layer) { return layer.is_table(); });

@@ -11,7 +11,7 @@
 namespace tarn {
 namespace {
 
-constexpr int most_layers = 64;
+constexpr int most_layers = 48;
 
 std::string key_of(int layer, const char* what) { return fmt::format("layer_{}_{}", layer, what); }
 

@@ -22,18 +22,18 @@ bool finite_row(std::span<const Matrix<float>> x, std::int64_t i) {
   });
 }
 
-}  // namespace
+ExponentialFamily family_of(const HeeLayer& layer) { return ExponentialFamily(layer.family, layer.parameters); }
 
-double mean_state(const HeeLayer& layer, double eta) {
-  switch (layer.family) {
+double mean_of(const ExponentialFamily& family, double eta) {
+  const double s = family.parameters().s;
+  switch (family.family()) {
     case Family::gaussian:
       return eta;
     case Family::rectified:  // T = x / s^2
-      return layer.parameters.s * layer.parameters.s *
-             ExponentialFamily(layer.family, layer.parameters).mean_statistic(eta);
+      return s * s * family.mean_statistic(eta);
     case Family::laplace:
     case Family::quartic:
-      return ExponentialFamily(layer.family, layer.parameters).mean_statistic(eta);
+      return family.mean_statistic(eta);
     case Family::gaussian_scale:
     case Family::laplace_scale:
       break;
@@ -41,9 +41,13 @@ double mean_state(const HeeLayer& layer, double eta) {
   return 0.0;  // symmetric
 }
 
+}  // namespace
+
+double mean_state(const HeeLayer& layer, double eta) { return mean_of(family_of(layer), eta); }
+
 Matrix<double> natural_parameters(const HeeParameters& p, int layer, std::span<const Matrix<float>> x) {
   const auto l = static_cast<std::size_t>(layer);
-  const ExponentialFamily family(p.layers[l].family, p.layers[l].parameters);
+  const ExponentialFamily family = family_of(p.layers[l]);
   const std::int64_t n_units = p.layers[l].size;
   if (layer == p.n_latent_layers()) {
     Matrix<double> eta(1, n_units);
@@ -68,27 +72,37 @@ Matrix<double> natural_parameters(const HeeParameters& p, int layer, std::span<c
 
 HeeReading read_state(const HeeParameters& p, std::span<const Matrix<float>> x) {
   require(x.size() == p.layers.size(), "{} layers of states for a model of {}", x.size(), p.layers.size());
+  std::vector<bool> finite;
   HeeReading reading;
-  std::vector<Matrix<double>> eta;
-  for (int l = 0; l <= p.n_latent_layers(); ++l) eta.push_back(natural_parameters(p, l, x));
   for (std::int64_t i = 0; i < x[0].rows(); ++i) {
-    if (!finite_row(x, i)) continue;
-    ++reading.n_chains;
-    for (std::size_t l = 0; l < p.layers.size(); ++l) {
-      const ExponentialFamily family(p.layers[l].family, p.layers[l].parameters);
-      const double* given = eta[l].row(eta[l].rows() == 1 ? 0 : i);
-      for (std::int64_t u = 0; u < p.layers[l].size; ++u) {
-        reading.energy -= family.log_density(x[l](i, u), given[u]);
+    finite.push_back(finite_row(x, i));
+    reading.n_chains += finite.back();
+  }
+  if (reading.n_chains == 0) {
+    reading.energy = reading.reconstruction = std::numeric_limits<double>::quiet_NaN();
+    return reading;
+  }
+  for (int l = 0; l <= p.n_latent_layers(); ++l) {
+    const Matrix<float>& state = x[static_cast<std::size_t>(l)];
+    const ExponentialFamily family = family_of(p.layers[static_cast<std::size_t>(l)]);
+    const Matrix<double> eta = natural_parameters(p, l, x);
+    const bool shared = eta.rows() == 1;  // at the top all chains have the same
+    std::vector<double> log_partitions;
+    for (std::int64_t u = 0; shared && u < eta.cols(); ++u) log_partitions.push_back(family.log_partition(eta(0, u)));
+    for (std::int64_t i = 0; i < state.rows(); ++i) {
+      if (!finite[static_cast<std::size_t>(i)]) continue;
+      for (std::int64_t u = 0; u < state.cols(); ++u) {
+        const double given = eta(shared ? 0 : i, u);
+        const double A = shared ? log_partitions[static_cast<std::size_t>(u)] : family.log_partition(given);
+        reading.energy += A - given * family.statistic(state(i, u)) - family.log_base(state(i, u));
         if (l > 0) continue;
-        const double error = x[0](i, u) - mean_state(p.layers[0], given[u]);
-        reading.reconstruction += error * error / static_cast<double>(p.layers[0].size);
+        const double error = state(i, u) - mean_of(family, given);
+        reading.reconstruction += error * error / static_cast<double>(state.cols());
       }
     }
   }
-  const double n =
-      reading.n_chains > 0 ? static_cast<double>(reading.n_chains) : std::numeric_limits<double>::quiet_NaN();
-  reading.energy /= n;
-  reading.reconstruction /= n;
+  reading.energy /= static_cast<double>(reading.n_chains);
+  reading.reconstruction /= static_cast<double>(reading.n_chains);
   return reading;
 }
 

@@ -1,10 +1,7 @@
 // The command line: exit codes, one-line errors, what goes to stdout and stderr, and that nothing old is written over.
-#include <sys/wait.h>
-
 #include <cmath>
-#include <cstdlib>
 
-#include "experiment/run_tools.hpp"
+#include "cli/program.hpp"
 #include "tarn/core/noise.hpp"
 #include "tarn/io/draws.hpp"
 #include "tarn/io/npy.hpp"
@@ -14,63 +11,23 @@ namespace {
 
 using test::files_below;
 using test::lines_of;
+using test::Outcome;
 using test::read_text;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 namespace fs = std::filesystem;
 
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-class Cli : public test::RunTest {
+class Cli : public test::Program {
  protected:
   Cli() { test::write_text(folder / "tiny.toml", test::tiny_peak); }
 
-  /// Runs `tarn ARGUMENTS` in the scratch folder, through the shell.
-  Outcome tarn(const std::string& arguments) const {
-    const std::string command =
-        "cd '" + folder.string() + "' && '" TARN_PROGRAM "' " + arguments + " >.out 2>.err </dev/null";
-    const int status = std::system(command.c_str());
-    Outcome outcome;
-    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    outcome.out = read_text(folder / ".out");
-    outcome.err = read_text(folder / ".err");
-    fs::remove(folder / ".out");
-    fs::remove(folder / ".err");
-    return outcome;
-  }
-  void expect_fine(const std::string& arguments) const {
-    const Outcome outcome = tarn(arguments);
-    EXPECT_EQ(outcome.code, 0) << arguments << "\n" << outcome.err;
-  }
-  /// One line on stderr that holds `text`, nothing on stdout.
-  void expect_refused(const std::string& arguments, int code, const std::string& text) const {
-    const Outcome outcome = tarn(arguments);
-    EXPECT_EQ(outcome.code, code) << arguments;
-    EXPECT_EQ(outcome.out, "") << arguments;
-    const auto lines = lines_of(outcome.err);
-    ASSERT_EQ(lines.size(), 1u) << arguments << "\n" << outcome.err;
-    EXPECT_THAT(lines[0], HasSubstr(text)) << arguments;
-    EXPECT_TRUE(lines[0].starts_with("tarn: ")) << lines[0];
-  }
   /// Runs the tiny experiment; its folder, from the scratch folder.
-  std::string run_tiny(const std::string& more = "") const {
-    const std::string out = "runs" + std::to_string(n_runs_++);
-    expect_fine("-q run tiny.toml --threads 1 --out " + out + " " + more);
-    for (const auto& entry : fs::directory_iterator(folder / out)) {
-      if (entry.is_directory()) return out + "/" + entry.path().filename().string();
-    }
-    ADD_FAILURE() << "no run folder";
-    return "";
-  }
+  std::string run_tiny(const std::string& more = "") const { return run("tiny.toml", more); }
   static std::string zeros(int n) {
     std::string text = "0";
     for (int i = 1; i < n; ++i) text += ",0";
     return text;
   }
-  mutable int n_runs_ = 0;
 };
 
 TEST_F(Cli, SaysWhatItIs) {

@@ -85,4 +85,18 @@ inline const std::string tiny_peak =
     "[training]\nepochs = 15\nbatch_size = 64\n[training.noise]\nlevels = 3\n"
     "[sampling]\nschedule = \"last_level\"\nchains = 100\nsteps = 60\nburn_in = 10\nthin = 20\ndt = 0.01\n";
 
+/// A linear-Gaussian HEE model of two latents on four dimensions: 80 batches, 512 posterior chains.
+inline const std::string tiny_hee =
+    "[run]\nname = \"tiny\"\nseed = 5\n"
+    "[data]\nkind = \"gaussian_mixture\"\nmeans = [[0.0, 0.0, 0.0, 0.0]]\nepoch_size = 1280\n"
+    "covariances = [[[1.25, 0.375, 1.0, 0.375], [0.375, 1.25, 0.375, 1.0], [1.0, 0.375, 1.25, 0.375], "
+    "[0.375, 1.0, 0.375, 1.25]]]\n"
+    "[inference]\ndt = 0.05\nsteps = 40\nwindow = 20\nintegrator = \"leimkuhler_matthews\"\nchains_per_datum = 2\n"
+    "[training]\nepochs = 4\nbatch_size = 64\n"
+    "[training.optimizer]\nkind = \"adam\"\nlr = 0.02\nlr_schedule = \"cosine\"\n"
+    "[sampling]\nchains = 512\nsteps = 120\nburn_in = 10\nthin = 50\n"
+    "[model]\nkind = \"hee\"\n"
+    "[[model.layers]]\nfamily = \"gaussian\"\ns = 0.5\n"
+    "[[model.layers]]\nsize = 2\nfamily = \"gaussian\"\n";
+
 }  // namespace tarn::test

@@ -4,6 +4,7 @@
 #include "fuzz_target.hpp"
 #include "tarn/data/filter.hpp"
 #include "tarn/data/scaling.hpp"
+#include "tarn/models/hee_file.hpp"
 #include "tarn/models/weights_file.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -16,6 +17,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::reads_or_refuses([&, &key = key] { (void)file.vector(key); });
   }
   fuzz::reads_or_refuses([&] { from_tensors(file); });
+  fuzz::reads_or_refuses([&] { hee_from_tensors(file); });
   fuzz::reads_or_refuses([&] { DatumScaling::from_tensors(file); });
   fuzz::reads_or_refuses([&] { (void)filter_from_tensors(file); });
   return 0;

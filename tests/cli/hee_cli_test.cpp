@@ -1,0 +1,74 @@
+// HEE runs from the command line: every command that takes a run or its weights, and what is refused.
+#include "cli/program.hpp"
+#include "tarn/io/draws.hpp"
+
+namespace tarn {
+namespace {
+
+using test::Outcome;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+class HeeCli : public test::Program {
+ protected:
+  HeeCli() { test::write_text(folder / "hee.toml", test::tiny_hee); }
+  std::string run_tiny(const std::string& more = "") const { return run("hee.toml", more); }
+};
+
+TEST_F(HeeCli, RunsInspectsEvaluatesAndSamples) {
+  const std::string run = run_tiny();
+  const Outcome whole = tarn("inspect " + run);
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  EXPECT_THAT(whole.out, HasSubstr("hee with 2 layers, on gaussian_mixture, finished"));
+  const Outcome weights = tarn("inspect " + run + "/weights.safetensors");
+  EXPECT_EQ(weights.code, 0) << weights.err;
+  EXPECT_THAT(weights.out, HasSubstr("layer 0: 4 gaussian units, s = 0.5"));
+  EXPECT_THAT(weights.out, HasSubstr("layer 1: 2 gaussian units, s = 1, drives the one below through identity"));
+  EXPECT_THAT(weights.out, HasSubstr("largest stable dt"));
+
+  const Outcome judged = tarn("evaluate " + run);
+  EXPECT_EQ(judged.code, 0) << judged.err;
+  EXPECT_THAT(judged.out + judged.err, HasSubstr("posterior variance over the exact one"));
+  EXPECT_TRUE(fs::exists(folder / run / "evaluation-1" / "report.html"));
+
+  expect_fine("-q sample " + run + " --chains 32 --steps 20 --thin 0 --out draws");
+  const DrawReader draws(folder / "draws" / "samples.nc");
+  EXPECT_EQ(draws.n_chains(), 32);
+  EXPECT_EQ(draws.n_dims(), 2);
+  expect_fine("-q sample " + run + " --chains 32 --steps 20 --thin 0 --chain-range 0:16 --out low");
+  expect_fine("-q sample " + run + " --chains 32 --steps 20 --thin 0 --chain-range 16:32 --out high");
+  expect_fine("merge low/samples high/samples --out both.nc");
+  EXPECT_EQ(DrawReader(folder / "both.nc").draw(-1), draws.draw(-1));
+}
+
+TEST_F(HeeCli, ChecksAndPlans) {
+  const Outcome check = tarn("check hee.toml");
+  EXPECT_EQ(check.code, 0) << check.err;
+  const Outcome plan = tarn("run hee.toml --dry-run --set model.layers[1].size=3");
+  EXPECT_EQ(plan.code, 0) << plan.err;
+  EXPECT_THAT(plan.out, HasSubstr("posterior chains"));
+  EXPECT_FALSE(fs::exists(folder / "runs"));
+}
+
+TEST_F(HeeCli, RefusalsAreOneLine) {
+  expect_refused("run hee.toml --set inference.tau_ratio=1.5", 2, "interneurons must be faster than neurons");
+  expect_refused("run hee.toml --set inference.dt=3", 2, "too large for the stiffest unit");
+  expect_refused("run hee.toml --set model.layers[1].family=laplace_scale", 2, "no layer above sets the scale");
+  expect_refused("run hee.toml --set model.layers[1].rate=3", 2, "no meaning with family = \"gaussian\"");
+  expect_refused("run hee.toml --set training.batch_size=1e5", 2, "more than the 1280 items");
+  const std::string run = run_tiny("--set training.epochs=1 --set sampling.steps=2");
+  expect_refused("sample " + run + "/weights.safetensors", 2, "an hee model samples given data");
+  expect_refused("evaluate " + run + " --against x.npy", 2, "draws of an hee run are latents");
+  expect_refused("sample " + run + " --chain-range 1:4", 2, "cuts through the 2 chains of a datum");
+}
+
+TEST_F(HeeCli, ARunKilledAtRandomMomentsEndsWithTheSameBytes) {
+  const Outcome outcome = tarn(
+      "verify-resume hee.toml --kills 4 --threads 1 --set training.epochs=20 --set inference.latents=continual "
+      "--set inference.interneurons=sampled");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("the same bytes in every file"));
+}
+
+}  // namespace
+}  // namespace tarn
