@@ -65,6 +65,7 @@ SamplingOutcome stored_sampling(const PreparedData& data, const SamplingSetup& s
   outcome.result.n_quarantined = std::count_if(outcome.result.first_bad_step.begin(),
                                                outcome.result.first_bad_step.end(), [](auto s) { return s >= 0; });
   outcome.result.n_draws = reader.n_draws();
+  outcome.draws_file = samples;
   outcome.stages = setup.run.stages;
   outcome.result.chain_steps = static_cast<double>(n_steps(outcome.stages)) * static_cast<double>(reader.n_chains());
   if (!setup.inputs.empty()) {

@@ -411,7 +411,8 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
       decoded = data.to_data_units(outcome.result.last_draw);
       options.images = DecodedImages{decoded.view(), data.image->rows, data.image->cols, data.image->channels};
     }
-    merge_draws({folder / "samples"}, folder / "samples.nc", options);
+    outcome.draws_file = folder / "samples.nc";
+    merge_draws({folder / "samples"}, outcome.draws_file, options);
   }
   return outcome;
 }
