@@ -67,7 +67,7 @@ struct ReservoirTile {
     impulse.noise = !chains.private_noise;
     impulse.c = network.c.data();
     if (has_extra()) {
-      project(network, w, rows, blas, stream);
+      project(network, w, rows, Precision::fp32, blas, stream);
       launch_leak(w.sums.data(), network.output_stride, w.state.data(), network.column_stride, network.c.data(),
                   w.sums.data(), network.output_stride, rows, network.n_outputs, stream);
       impulse.f = impulse.leaked = w.sums.data();
@@ -80,7 +80,7 @@ struct ReservoirTile {
   }
 
   void step(StreamHandle stream, std::uint64_t offset) const {
-    hidden_layer(network, w, rows, blas, stream);
+    hidden_layer(network, w, rows, Precision::fp32, blas, stream);
     if (has_impulse()) make_impulse(stream, offset);
     ReservoirRelax relax;
     relax.n = rows;

@@ -1,0 +1,13 @@
+// The instances of the fused kernel, a file each.
+#pragma once
+
+#include "fused_langevin.hpp"
+
+namespace tarn::cuda {
+
+void launch_fused_bf16_warp(const FusedPlan& plan, const FusedSteps& steps, StreamHandle stream);
+void launch_fused_bf16_warpgroup(const FusedPlan& plan, const FusedSteps& steps, StreamHandle stream);
+void launch_fused_tf32_warp(const FusedPlan& plan, const FusedSteps& steps, StreamHandle stream);
+void launch_fused_tf32_warpgroup(const FusedPlan& plan, const FusedSteps& steps, StreamHandle stream);
+
+}  // namespace tarn::cuda
