@@ -1,5 +1,8 @@
 // Plans of the fused kernel, and its weights: packed[tile] = [W_in tile | biases | W_out tile], each matrix as 16-byte columns with all
 // their rows (fused_shape.hpp), rounded once, with zeros for what is padding. One thread 16 bytes, any sizes, overwrites all of `packed`.
+#include <algorithm>
+#include <cmath>
+
 #include "fused_instances.hpp"
 #include "fused_langevin.hpp"
 #include "fused_shapes.hpp"
@@ -70,6 +73,9 @@ FusedPlan plan_of(std::int64_t n_columns, std::int64_t n_neurons) {
     plan.shared_bytes = Shape::shared_bytes + 1024;
     plan.n_tiles = (n_neurons + Shape::neurons - 1) / Shape::neurons;
     plan.packed_bytes = plan.n_tiles * Shape::tile_bytes;
+    // A group's sums take as long to put by as two hundred neurons take to go through.
+    if (Shape::share != Share::neurons) plan.n_groups = std::clamp<std::int64_t>(n_neurons / 4096, 1, 4);
+    plan.sums_of_block = static_cast<std::int64_t>(Shape::chains) * Shape::width;
   });
   return plan;
 }
@@ -101,14 +107,49 @@ void launch_pack_fused(const FusedPlan& plan, const FusedWeights& weights, unsig
   if (plan.precision == Precision::tf32) pack<Precision::tf32>(plan, weights, packed, stream);
 }
 
-void launch_fused(const FusedPlan& plan, Engine engine, const FusedSteps& steps, StreamHandle stream) {
+FusedRounds fused_rounds(std::int64_t n_blocks, std::int64_t n_steps, std::int64_t at_once) {
+  const auto over = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
+  FusedRounds best{1, n_steps};
+  if (n_blocks <= at_once) return best;
+  // Time is the launches, one after another, of the steps of a round; a launch's beginning and end cost a fiftieth of a step.
+  double least = 0.0;
+  for (std::int64_t n = 1; n <= std::min<std::int64_t>(n_steps, 64); ++n) {
+    const std::int64_t steps = over(n_steps, n);
+    const double time =
+        static_cast<double>(over(over(n_steps, steps) * n_blocks, at_once)) * (static_cast<double>(steps) + 0.02);
+    if (n > 1 && time >= least) continue;
+    least = time;
+    best = {over(n_steps, steps), steps};
+  }
+  return best;
+}
+
+bool fused_splits(const FusedPlan& plan, std::int64_t n_chains, std::int64_t at_once) {
+  if (plan.n_groups == 1) return false;
+  const double n_blocks = std::ceil(static_cast<double>(n_chains) / plan.chains), device = static_cast<double>(at_once);
+  const double groups = static_cast<double>(plan.n_groups);
+  const double whole = std::max(1.0, n_blocks / device), split = std::ceil(n_blocks * groups / device) / groups;
+  return split < 0.9 * whole;
+}
+
+void launch_fused(const FusedPlan& plan, Engine engine, const FusedSteps& steps, std::int64_t at_once,
+                  StreamHandle stream) {
   if (steps.update.n == 0 || steps.n_steps == 0) return;
-  if (plan.precision == Precision::bf16) {
-    engine == Engine::warpgroup ? launch_fused_bf16_warpgroup(plan, steps, stream)
-                                : launch_fused_bf16_warp(plan, steps, stream);
-  } else if (plan.precision == Precision::tf32) {
-    engine == Engine::warpgroup ? launch_fused_tf32_warpgroup(plan, steps, stream)
-                                : launch_fused_tf32_warp(plan, steps, stream);
+  FusedSteps some = steps;
+  some.n_groups = plan.n_groups;
+  some.n_blocks = (steps.update.n + plan.chains - 1) / plan.chains;
+  const FusedRounds rounds = fused_rounds(some.n_blocks, steps.n_steps, at_once);
+  some.steps_a_round = rounds.steps;
+  const std::int64_t all = rounds.n_rounds * some.n_blocks;
+  // No round of a block may run beside another one of it.
+  const std::int64_t a_launch = rounds.n_rounds == 1 ? all : at_once;
+  for (some.first_unit = 0; some.first_unit < all; some.first_unit += a_launch) {
+    const std::int64_t n_units = std::min(a_launch, all - some.first_unit);
+    if (plan.precision == Precision::bf16) {
+      (engine == Engine::warpgroup ? launch_fused_bf16_warpgroup : launch_fused_bf16_warp)(plan, some, n_units, stream);
+    } else if (plan.precision == Precision::tf32) {
+      (engine == Engine::warpgroup ? launch_fused_tf32_warpgroup : launch_fused_tf32_warp)(plan, some, n_units, stream);
+    }
   }
 }
 

@@ -260,6 +260,17 @@ __device__ __forceinline__ void put_sums(const float (&o)[sums / 2], float* to, 
   }
 }
 
+/// The sums of the groups so far, kept by each lane for itself between two groups.
+template <class Shape>
+__device__ __forceinline__ void carry_sums(float (&o)[Shape::sums / 2], float* running, bool adds, bool goes_on) {
+#pragma unroll
+  for (int i = 0; i < Shape::sums / 2; ++i) {
+    float* const at = running + i * block_threads + threadIdx.x;
+    if (adds) o[i] = add(*at, o[i]);
+    if (goes_on) *at = o[i];
+  }
+}
+
 /// From the sums to the chains' next state, or to where the sums are wanted: `rows` chains at a time in `staged`, a warp a chain.
 template <class Shape>
 __device__ __forceinline__ void end_step(const FusedSteps& q, const LangevinCall& call, std::int64_t first,
@@ -286,9 +297,11 @@ __device__ __forceinline__ void end_step(const FusedSteps& q, const LangevinCall
       if (i >= q.update.n) break;
       const float* const sums = staged + r * Shape::width;
       if (q.sums) {
-        for (std::int64_t d = lane; d < q.sums_stride; d += 32) q.sums[i * q.sums_stride + d] = sums[d];
+        float* const to_row = q.sums + ((q.splits ? blockIdx.y * q.update.n : 0) + i) * q.sums_stride;
+        for (std::int64_t d = lane; d < q.sums_stride; d += 32) to_row[d] = sums[d];
       } else {
-        step_chain(q.update, call, i, step, sums, lane);
+        step_chain(
+            q.update, call, i, step, [&](std::int64_t g, float(&f)[4]) { load4(sums + 4 * g, f); }, lane);
       }
     }
     __syncthreads();
@@ -302,9 +315,21 @@ __global__ void __launch_bounds__(block_threads, 1) fused_kernel(FusedSteps q) {
   TARN_SHARED(unsigned, uses, Shape::n_slots);
   unsigned char* const operand = shared;
   const int warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0), group = warp / 4;
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * Shape::chains;
-  const unsigned n_tiles = static_cast<unsigned>(q.n_tiles), n_steps = static_cast<unsigned>(q.n_steps);
-  const Ring<Shape> ring{shared + Shape::state_bytes, filled, uses, q.packed, n_tiles, 2 * n_tiles * n_steps};
+  const std::int64_t unit = q.first_unit + blockIdx.x, round = unit / q.n_blocks;
+  const std::int64_t first = (unit - round * q.n_blocks) * Shape::chains, first_step = round * q.steps_a_round;
+  // The groups of tiles that this block goes through, a step: all of them or one.
+  const unsigned n_groups = static_cast<unsigned>(q.n_groups), first_group = q.splits ? blockIdx.y : 0;
+  const unsigned n_own_groups = q.splits ? 1 : n_groups;
+  const auto tiles_before = [&](unsigned group) { return static_cast<unsigned>(q.n_tiles) * group / n_groups; };
+  const unsigned first_tile = tiles_before(first_group),
+                 n_tiles = tiles_before(first_group + n_own_groups) - first_tile;
+  const unsigned n_steps = static_cast<unsigned>(min(q.steps_a_round, q.n_steps - first_step));
+  const Ring<Shape> ring{shared + Shape::state_bytes,
+                         filled,
+                         uses,
+                         q.packed + static_cast<std::size_t>(first_tile) * Shape::tile_bytes,
+                         n_tiles,
+                         2 * n_tiles * n_steps};
   if (threadIdx.x == 0) {
     for (int slot = 0; slot < Shape::n_slots; ++slot) {
       begin_barrier(filled + slot);
@@ -317,6 +342,7 @@ __global__ void __launch_bounds__(block_threads, 1) fused_kernel(FusedSteps q) {
   }
   LangevinCall call;
   if (q.call) call = *q.call;
+  call.step += static_cast<std::uint64_t>(first_step);
 
   using P = Products<Shape, engine>;
   const unsigned char* const rows = operand + (Shape::share == Share::rows ? 16 * 64 * group : 0);
@@ -330,39 +356,45 @@ __global__ void __launch_bounds__(block_threads, 1) fused_kernel(FusedSteps q) {
     publish_to_multiplications();
     __syncthreads();
     float o[Shape::sums / 2];
-#pragma unroll
-    for (int i = 0; i < Shape::sums / 2; ++i) o[i] = 0.0f;
-    const unsigned begin = 2 * (step * n_tiles + (every == 2 ? group : 0)), end = 2 * (step + 1) * n_tiles;
 #pragma unroll 1
-    for (unsigned item = begin; item < end; item += 2 * every) {
-      const unsigned char* const in = ring.wait(item);
-      float s[Shape::neurons / 2];
+    for (unsigned own = 0; own < n_own_groups; ++own) {
 #pragma unroll
-      for (int j = 0; j < Shape::neurons / 8; ++j) {
-        const float4 b = *reinterpret_cast<const float4*>(in + Shape::bias_at + 64 * j + 16 * word);
-        s[4 * j] = b.x;
-        s[4 * j + 1] = b.y;
-        s[4 * j + 2] = b.z;
-        s[4 * j + 3] = b.w;
-      }
-      P::hidden(s, rows, in);
-      if constexpr (overlaps) {
-        P::wait_for_last_but_one();
-        if (item > begin) ring.release(item + 1 - 2 * every);
+      for (int i = 0; i < Shape::sums / 2; ++i) o[i] = 0.0f;
+      const unsigned from = tiles_before(first_group + own) - first_tile,
+                     to = tiles_before(first_group + own + 1) - first_tile;
+      const unsigned begin = 2 * (step * n_tiles + from + (every == 2 ? group : 0)), end = 2 * (step * n_tiles + to);
+#pragma unroll 1
+      for (unsigned item = begin; item < end; item += 2 * every) {
+        const unsigned char* const in = ring.wait(item);
+        float s[Shape::neurons / 2];
+#pragma unroll
+        for (int j = 0; j < Shape::neurons / 8; ++j) {
+          const float4 b = *reinterpret_cast<const float4*>(in + Shape::bias_at + 64 * j + 16 * word);
+          s[4 * j] = b.x;
+          s[4 * j + 1] = b.y;
+          s[4 * j + 2] = b.z;
+          s[4 * j + 3] = b.w;
+        }
+        P::hidden(s, rows, in);
+        if constexpr (overlaps) {
+          P::wait_for_last_but_one();
+          if (item > begin) ring.release(item + 1 - 2 * every);
+        }
+        P::wait_for_all();
+        ring.release(item);
+        unsigned p[Shape::neurons * Shape::element / 8];
+        activate_tile<Shape>(q.phi, s, p);
+        const unsigned char* const out = ring.wait(item + 1);
+        P::outputs(o, p, out + (Shape::share == Share::columns ? 16 * group * Shape::sums : 0));
+        if constexpr (!overlaps) {
+          P::wait_for_all();
+          ring.release(item + 1);
+        }
       }
       P::wait_for_all();
-      ring.release(item);
-      unsigned p[Shape::neurons * Shape::element / 8];
-      activate_tile<Shape>(q.phi, s, p);
-      const unsigned char* const out = ring.wait(item + 1);
-      P::outputs(o, p, out + (Shape::share == Share::columns ? 16 * group * Shape::sums : 0));
-      if constexpr (!overlaps) {
-        P::wait_for_all();
-        ring.release(item + 1);
-      }
+      if (overlaps && begin < end) ring.release(begin + (end - begin - 1) / (2 * every) * (2 * every) + 1);
+      if (n_own_groups > 1) carry_sums<Shape>(o, q.running + first * Shape::width, own > 0, own + 1 < n_own_groups);
     }
-    P::wait_for_all();
-    if (overlaps && begin < end) ring.release(begin + (end - begin - 1) / (2 * every) * (2 * every) + 1);
     __syncthreads();  // the sums take the operand's place
     end_step<Shape>(q, call, first, call.step + step, o, reinterpret_cast<float*>(operand));
   }

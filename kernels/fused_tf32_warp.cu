@@ -5,12 +5,13 @@
 
 namespace tarn::cuda {
 
-void launch_fused_tf32_warp(const FusedPlan& plan, const FusedSteps& steps, StreamHandle stream) {
+void launch_fused_tf32_warp(const FusedPlan& plan, const FusedSteps& steps, std::int64_t n_units, StreamHandle stream) {
   with_fused_shape<Precision::tf32>(plan.width, [&](auto shape) {
     using Shape = decltype(shape);
-    const std::int64_t blocks = (steps.update.n + Shape::chains - 1) / Shape::chains;
     launch(fused::fused_kernel<Shape, Engine::warp>,
-           {dim3(static_cast<unsigned>(blocks)), dim3(fused::block_threads), Shape::shared_bytes, stream}, steps);
+           {dim3(static_cast<unsigned>(n_units), steps.splits ? static_cast<unsigned>(steps.n_groups) : 1u),
+            dim3(fused::block_threads), Shape::shared_bytes, stream},
+           steps);
   });
 }
 

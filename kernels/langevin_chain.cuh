@@ -15,10 +15,11 @@ __device__ __forceinline__ void load4(const float* from, float (&to)[4]) {
   to[3] = v.w;
 }
 
-/// Chain `i` of `q.state` moves on by its `drift` (a row, 16-byte aligned, anywhere) and the noise of step `step`; then the clamp, then the
-/// bound. A lane has four neighbouring components and every 128th after them, and touches no others.
+/// Chain `i` of `q.state` moves on by its drift, of which `drift(g, f)` gives components 4 g to 4 g + 3, and the noise of step `step`; then
+/// the clamp, then the bound. A lane has four neighbouring components and every 128th after them, and touches no others.
+template <class Drift>
 __device__ __forceinline__ void step_chain(const LangevinUpdate& q, const LangevinCall& call, std::int64_t i,
-                                           std::uint64_t step, const float* drift, int lane) {
+                                           std::uint64_t step, const Drift& drift, int lane) {
   const std::uint64_t chain = call.first_chain + static_cast<std::uint64_t>(i);
   const std::int64_t D = q.n_outputs, stride = step_stride(D), groups = (D + 3) / 4;
   float* const row = q.state + i * q.state_stride;
@@ -27,7 +28,7 @@ __device__ __forceinline__ void step_chain(const LangevinUpdate& q, const Langev
   for (std::int64_t g = lane; g < groups; g += 32) {
     float x[4], f[4], xi[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     load4(row + 4 * g, x);
-    load4(drift + 4 * g, f);
+    drift(g, f);
     if (call.v) {
       step_normals(call.seed, chain, step, stride, g, xi);
     } else if (call.scale != 0.0f) {

@@ -56,7 +56,17 @@ __global__ void __launch_bounds__(block_threads)
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * block_chains + threadIdx.x / 32;
   if (i >= q.n) return;  // whole warps; there is no barrier below
   const LangevinCall call = *shared_call;
-  step_chain(q, call, i, call.step + step_offset, q.drift + i * q.drift_stride, lane);
+  const auto drift = [&](std::int64_t g, float(&f)[4]) {
+    const float* const from = q.drift + i * q.drift_stride + 4 * g;
+    load4(from, f);
+    for (std::int64_t part = 1; part < q.n_parts; ++part) {
+      float more[4];
+      load4(from + part * q.part_stride, more);
+#pragma unroll
+      for (int k = 0; k < 4; ++k) f[k] = add(f[k], more[k]);
+    }
+  };
+  step_chain(q, call, i, call.step + step_offset, drift, lane);
 }
 
 // Threads along the columns, blocks down the rows: enough of them to fill any card, the loop does the rest.

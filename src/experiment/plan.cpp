@@ -82,6 +82,7 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
   {
     const SamplingNetwork network = starting_network(config, data);
     const RunnableNetwork runnable(network, DriftForm::score);
+    lines.push_back("chains: " + backend->path(runnable.view(), s.record.reservoir));
     const std::string line =
         device_memory_line(backend->chain_memory(runnable.view(), s.chains, s.record.reservoir), s.chains);
     if (!line.empty()) lines.push_back(line);

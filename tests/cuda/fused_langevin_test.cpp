@@ -217,6 +217,67 @@ TEST_F(FusedLangevinOnDevice, QuarantineSparesTheOthers) {
   }
 }
 
+// More blocks of chains than multiprocessors: launches go round, and nobody can tell.
+TEST_F(FusedLangevinOnDevice, RoundsChangeNothing) {
+  const LargeCase net(Nonlinearity::relu, 18, 1, 40);
+  const Kind kind{Precision::bf16, Engine::warp};
+  const LargeDeviceNetwork prepared = network(net, kind);
+  const int n_multiprocessors = context_->info.n_multiprocessors;
+  HostChains whole(net, 5 * 128 - 1), in_rounds = whole;
+  advance(prepared, some_steps(7), whole);
+  for (const int at_once : {2, 3, 4}) {
+    context_->info.n_multiprocessors = at_once;
+    HostChains chains = in_rounds;
+    advance(prepared, some_steps(7), chains);
+    expect_same(chains.x, whole.x, "rounds");
+  }
+  context_->info.n_multiprocessors = n_multiprocessors;
+}
+
+TEST(FusedRounds, KeepMultiprocessorsBusy) {
+  EXPECT_EQ(cuda::fused_rounds(128, 100, 132).n_rounds, 1);
+  EXPECT_EQ(cuda::fused_rounds(264, 100, 132).n_rounds, 1);
+  for (const std::int64_t n_blocks : {133, 157, 200, 300, 512}) {
+    for (const std::int64_t n_steps : {1, 2, 7, 100, 1000}) {
+      const cuda::FusedRounds rounds = cuda::fused_rounds(n_blocks, n_steps, 132);
+      EXPECT_GE(rounds.n_rounds * rounds.steps, n_steps);
+      EXPECT_LT((rounds.n_rounds - 1) * rounds.steps, n_steps);
+      const double launches = std::ceil(static_cast<double>(rounds.n_rounds * n_blocks) / 132.0);
+      const double used =
+          static_cast<double>(n_blocks * n_steps) / (132.0 * launches * static_cast<double>(rounds.steps));
+      if (n_steps >= 100) EXPECT_GT(used, 0.95) << n_blocks << " blocks, " << n_steps << " steps";
+    }
+  }
+}
+
+// Groups of neurons, by blocks of their own or one after another: the same bits, and the sums of all.
+TEST_F(FusedLangevinOnDevice, SplittingChangesNothing) {
+  for (const std::int64_t D : {35, 330}) {
+    LargeCase net(Nonlinearity::tanh, D, 1, 400);
+    net.add_shift();
+    for (const Kind kind : kinds()) {
+      FusedPlan plan = cuda::fused_plan(kind.precision, D + 1, net.N);
+      if (!fits(kind, D + 1) || plan.share == cuda::Share::neurons) continue;
+      plan.n_groups = 3;  // as a larger network has them
+      const LargeDeviceNetwork prepared(net.view(), stream().handle(), kind.precision, plan, kind.engine);
+      const Matrix<float> points = normal_matrix(3, D + 1, 12);
+      expect_rounded_drift(net, kind.precision, true, points, drift(prepared, points), name_of(kind));
+      const int n_multiprocessors = context_->info.n_multiprocessors;
+      HostChains together(net, 130);
+      together.hold_every(9);
+      HostChains split = together;
+      context_->info.n_multiprocessors = 1;
+      EXPECT_FALSE(cuda::fused_splits(plan, 130, 1));
+      advance(prepared, some_steps(2), together);
+      context_->info.n_multiprocessors = 100;
+      EXPECT_TRUE(cuda::fused_splits(plan, 130, 100));
+      advance(prepared, some_steps(2), split);
+      context_->info.n_multiprocessors = n_multiprocessors;
+      expect_same(split.x, together.x, name_of(kind).c_str());
+    }
+  }
+}
+
 // The hidden layer takes no memory.
 TEST_F(FusedLangevinOnDevice, TheHiddenLayerIsNeverInMemory) {
   const LargeCase net(Nonlinearity::relu, 20, 0, 100);

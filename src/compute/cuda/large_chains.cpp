@@ -59,6 +59,7 @@ FusedSteps fused_steps(const LargeDeviceNetwork& network, LargeWorkspace& w, std
   steps.phi = network.phi;
   steps.packed = network.packed.data();
   steps.n_tiles = network.plan.n_tiles;
+  steps.running = w.parts.data();
   return steps;
 }
 
@@ -69,7 +70,7 @@ void drift_of_tile(const LargeDeviceNetwork& network, LargeWorkspace& w, std::in
     FusedSteps steps = fused_steps(network, w, rows);
     steps.sums = w.sums.data();
     steps.sums_stride = network.output_stride;
-    launch_fused(network.plan, network.engine, steps, stream);
+    launch_fused(network.plan, network.engine, steps, rows, stream);  // all blocks, whatever the device
   } else {
     hidden_layer(network, w, rows, network.precision, blas, stream);
     project(network, w, rows, network.precision, blas, stream);
@@ -107,7 +108,8 @@ LargeDeviceNetwork::LargeDeviceNetwork(const NetworkView& n, StreamHandle stream
       packed.data(), stream);
 }
 
-std::int64_t LargeWorkspace::reserve(const LargeDeviceNetwork& network, std::int64_t n, bool reservoir) {
+std::int64_t LargeWorkspace::reserve(const LargeDeviceNetwork& network, std::int64_t n, bool reservoir,
+                                     int n_multiprocessors) {
   if (hidden_budget <= 0) hidden_budget = usual_hidden_budget();
   const std::int64_t row_bytes = network.neuron_stride * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t most = std::max(hidden_budget / row_bytes / unit_rows, std::int64_t{1}) * unit_rows;
@@ -131,6 +133,11 @@ std::int64_t LargeWorkspace::reserve(const LargeDeviceNetwork& network, std::int
   grow(sums, rows * network.output_stride);
   if (!network.M.empty()) grow(mapped, rows * network.output_stride);
   if (reservoir) grow(impulse, rows * network.output_stride);
+  if (is_fused && network.plan.n_groups > 1) {
+    const std::int64_t n_blocks = (rows + network.plan.chains - 1) / network.plan.chains;
+    const bool splits = fused_splits(network.plan, rows, n_multiprocessors);
+    grow(parts, (splits ? network.plan.n_groups : 1) * n_blocks * network.plan.sums_of_block);
+  }
   return rows;
 }
 
@@ -212,7 +219,7 @@ void advance_large(const LargeDeviceNetwork& network, const LangevinSteps& steps
                    LargeWorkspace& w, Context& context) {
   if (chains.n == 0 || steps.n_steps == 0) return;
   const std::int64_t D = network.n_outputs, U = network.n_columns - D;
-  const std::int64_t tile = w.reserve(network, chains.n, false);
+  const std::int64_t tile = w.reserve(network, chains.n, false, context.info.n_multiprocessors);
   const StreamHandle stream = context.stream.handle();
   Blas& blas = *context.blas;
   for (std::int64_t begin = 0; begin < chains.n; begin += tile) {
@@ -220,12 +227,14 @@ void advance_large(const LargeDeviceNetwork& network, const LangevinSteps& steps
     launch_begin_call(call_of(steps, chains, D, begin), w.call.data(), stream);
     launch_pack_state(chains.x + begin * D, D, U > 0 ? chains.u + begin * U : nullptr, U, w.state.data(),
                       network.column_stride, rows, stream);
-    if (network.is_fused() && network.M.empty()) {  // many steps a launch
+    const int at_once = context.info.n_multiprocessors;
+    const bool splits = network.is_fused() && network.M.empty() && fused_splits(network.plan, rows, at_once);
+    if (network.is_fused() && network.M.empty() && !splits) {  // many steps a launch
       FusedSteps fused = fused_steps(network, w, rows);
       fused.call = w.call.data();
       for (std::int64_t done = 0; done < steps.n_steps; done += fused.n_steps) {
         fused.n_steps = std::min(steps.n_steps - done, most_fused_steps);
-        launch_fused(network.plan, network.engine, fused, stream);
+        launch_fused(network.plan, network.engine, fused, at_once, stream);
         launch_skip_steps(w.call.data(), static_cast<std::uint64_t>(fused.n_steps), stream);
       }
       launch_unpack_state(w.state.data(), network.column_stride, chains.x + begin * D, D, rows, stream);
@@ -240,13 +249,27 @@ void advance_large(const LargeDeviceNetwork& network, const LangevinSteps& steps
     update.drift = update.leaks ? w.sums.data() : w.mapped.data();
     update.drift_stride = network.output_stride;
     update.c = network.c.data();
+    FusedSteps split;
+    if (splits) {  // a block each for the groups of neurons, then the update
+      split = fused_steps(network, w, rows);
+      split.splits = true;
+      split.sums = w.parts.data();
+      split.sums_stride = network.output_stride;
+      update.drift = w.parts.data();
+      update.n_parts = network.plan.n_groups;
+      update.part_stride = rows * network.output_stride;
+    }
     RecordedSteps key;
     key.network = network.id;
     key.rows = rows;
     const double work =
         2.0 * static_cast<double>(rows * network.n_neurons) * static_cast<double>(network.n_columns + D);
     run_steps(w, std::move(key), work, steps.n_steps, context, [&](StreamHandle to, std::uint64_t offset) {
-      drift_of_tile(network, w, rows, blas, to);
+      if (splits) {
+        launch_fused(network.plan, network.engine, split, rows, to);
+      } else {
+        drift_of_tile(network, w, rows, blas, to);
+      }
       launch_langevin_update(update, w.call.data(), offset, to);
     });
     launch_unpack_state(w.state.data(), network.column_stride, chains.x + begin * D, D, rows, stream);
@@ -257,7 +280,7 @@ void drift_large(const LargeDeviceNetwork& network, const float* points, std::in
                  Context& context) {
   if (n == 0) return;
   const std::int64_t D = network.n_outputs, K = network.n_columns;
-  const std::int64_t tile = w.reserve(network, n, false);
+  const std::int64_t tile = w.reserve(network, n, false, context.info.n_multiprocessors);
   const StreamHandle stream = context.stream.handle();
   Blas& blas = *context.blas;
   for (std::int64_t begin = 0; begin < n; begin += tile) {
@@ -282,7 +305,8 @@ std::int64_t large_network_bytes(const NetworkView& n, const FusedPlan& plan) {
 std::int64_t large_bytes_a_chain(const NetworkView& n, const FusedPlan& plan, bool reservoir) {
   const std::int64_t D = padded(n.n_outputs), K = padded(n.n_outputs + n.n_inputs), N = padded(n.n_neurons);
   const bool in_memory = reservoir || plan.precision == Precision::fp32;  // the hidden layer
-  return 4 * (K + (in_memory ? N : 0) + D * (1 + (n.M ? 1 : 0) + (reservoir ? 1 : 0)));
+  const std::int64_t parts = in_memory ? 0 : plan.n_groups * plan.width;
+  return 4 * (K + (in_memory ? N : parts) + D * (1 + (n.M ? 1 : 0) + (reservoir ? 1 : 0)));
 }
 
 Engine engine_of(const DeviceInfo& info) { return info.major == 9 ? Engine::warpgroup : Engine::warp; }

@@ -61,13 +61,14 @@ struct LargeWorkspace {
   DeviceBuffer<float> hidden;   ///< `[rows, neuron_stride]`
   DeviceBuffer<float> sums;     ///< `[rows, output_stride]`
   DeviceBuffer<float> mapped;   ///< `[rows, output_stride]`, with M
+  DeviceBuffer<float> parts;    ///< sums of groups of neurons, of the fused kernel
   DeviceBuffer<float> impulse;  ///< `[rows, output_stride]`, in reservoir mode
   DeviceBuffer<LangevinCall> call;
   std::vector<RecordedSteps> recorded;
 
   /// Makes room for `n` chains, or for as many as the budget allows, and returns the rows of a tile. The fused kernel has no hidden layer in
   /// memory and takes all.
-  std::int64_t reserve(const LargeDeviceNetwork& network, std::int64_t n, bool reservoir);
+  std::int64_t reserve(const LargeDeviceNetwork& network, std::int64_t n, bool reservoir, int n_multiprocessors);
 };
 
 /// Advances the chains in place. Asynchronous, in `context.stream`.

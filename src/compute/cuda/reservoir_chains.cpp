@@ -124,7 +124,7 @@ void advance_reservoir(const LargeDeviceNetwork& network, const LangevinSteps& s
                        LargeWorkspace& w, Context& context) {
   if (chains.n == 0) return;
   const std::int64_t D = network.n_outputs, U = network.n_columns - D;
-  const std::int64_t rows_of_tile = w.reserve(network, chains.n, true);
+  const std::int64_t rows_of_tile = w.reserve(network, chains.n, true, context.info.n_multiprocessors);
   const StreamHandle stream = context.stream.handle();
   for (std::int64_t begin = 0; begin < chains.n; begin += rows_of_tile) {
     const std::int64_t rows = std::min(rows_of_tile, chains.n - begin);
