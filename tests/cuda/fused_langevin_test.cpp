@@ -199,10 +199,10 @@ TEST_F(FusedLangevinOnDevice, StepsOfOneLaunchEqualStepsOneByOne) {
         if (mapped) net.add_map();
         const LargeDeviceNetwork prepared = network(net, kind);
         HostChains together(net, 40), singly(net, 40);
-        LangevinSteps steps = some_steps(5, Integrator::leimkuhler_matthews);
+        LangevinSteps steps = some_steps(3, Integrator::leimkuhler_matthews);
         advance(prepared, steps, together);
         steps.n_steps = 1;
-        for (int t = 0; t < 5; ++t, ++steps.first_step) advance(prepared, steps, singly);
+        for (int t = 0; t < 3; ++t, ++steps.first_step) advance(prepared, steps, singly);
         expect_same(together.x, singly.x, name_of(kind).c_str());
       }
     }
@@ -224,11 +224,11 @@ TEST_F(FusedLangevinOnDevice, RoundsChangeNothing) {
   const LargeDeviceNetwork prepared = network(net, kind);
   const int n_multiprocessors = context_->info.n_multiprocessors;
   HostChains whole(net, 5 * 128 - 1), in_rounds = whole;
-  advance(prepared, some_steps(7), whole);
+  advance(prepared, some_steps(5), whole);
   for (const int at_once : {2, 3, 4}) {
     context_->info.n_multiprocessors = at_once;
     HostChains chains = in_rounds;
-    advance(prepared, some_steps(7), chains);
+    advance(prepared, some_steps(5), chains);
     expect_same(chains.x, whole.x, "rounds");
   }
   context_->info.n_multiprocessors = n_multiprocessors;
@@ -253,7 +253,7 @@ TEST(FusedRounds, KeepMultiprocessorsBusy) {
 // Groups of neurons, by blocks of their own or one after another: the same bits, and the sums of all.
 TEST_F(FusedLangevinOnDevice, SplittingChangesNothing) {
   for (const std::int64_t D : {35, 330}) {
-    LargeCase net(Nonlinearity::tanh, D, 1, 400);
+    LargeCase net(Nonlinearity::tanh, D, 1, 300);
     net.add_shift();
     for (const Kind kind : kinds()) {
       FusedPlan plan = cuda::fused_plan(kind.precision, D + 1, net.N);
@@ -263,14 +263,14 @@ TEST_F(FusedLangevinOnDevice, SplittingChangesNothing) {
       const Matrix<float> points = normal_matrix(3, D + 1, 12);
       expect_rounded_drift(net, kind.precision, true, points, drift(prepared, points), name_of(kind));
       const int n_multiprocessors = context_->info.n_multiprocessors;
-      HostChains together(net, 130);
+      HostChains together(net, 3);
       together.hold_every(9);
       HostChains split = together;
       context_->info.n_multiprocessors = 1;
-      EXPECT_FALSE(cuda::fused_splits(plan, 130, 1));
+      EXPECT_FALSE(cuda::fused_splits(plan, 3, 1));
       advance(prepared, some_steps(2), together);
       context_->info.n_multiprocessors = 100;
-      EXPECT_TRUE(cuda::fused_splits(plan, 130, 100));
+      EXPECT_TRUE(cuda::fused_splits(plan, 3, 100));
       advance(prepared, some_steps(2), split);
       context_->info.n_multiprocessors = n_multiprocessors;
       expect_same(split.x, together.x, name_of(kind).c_str());
@@ -292,7 +292,8 @@ TEST(FusedPlans, TheNarrowestInstanceIsTaken) {
   const FusedPlan mnist = cuda::fused_plan(Precision::bf16, 300, 20000);
   EXPECT_EQ(mnist.width, 304);
   EXPECT_EQ(mnist.chains, 128);
-  EXPECT_EQ(mnist.n_tiles, 313);
+  EXPECT_EQ(mnist.n_tiles, 250);
+  EXPECT_EQ(mnist.n_groups, 4);
   EXPECT_EQ(cuda::fused_plan(Precision::bf16, 640, 100).chains, 64);
   EXPECT_EQ(cuda::fused_plan(Precision::bf16, 641, 100).precision, Precision::fp32);
   EXPECT_EQ(cuda::fused_plan(Precision::tf32, 321, 100).precision, Precision::fp32);
