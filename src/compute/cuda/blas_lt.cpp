@@ -110,7 +110,8 @@ class LtBlas final : public Blas {
   Plan& plan_for(const Product& p) {
     const int align[3] = {alignment(p.a), alignment(p.b), alignment(p.c)};
     const int flags = (p.transpose_a ? 1 : 0) | (p.transpose_b ? 2 : 0) | (p.bias ? 4 : 0) | (p.relu ? 8 : 0) |
-                      (p.beta != 0.0f ? 16 : 0) | align[0] << 8 | align[1] << 16 | align[2] << 24;
+                      (p.beta != 0.0f ? 16 : 0) | static_cast<int>(p.precision) << 5 | align[0] << 8 | align[1] << 16 |
+                      align[2] << 24;
     const auto [at, is_new] =
         plans_.try_emplace(Key{p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.batch, p.stride_a, p.stride_b, p.stride_c, flags});
     if (is_new) {
@@ -130,8 +131,10 @@ class LtBlas final : public Blas {
       check(l.cublasLtMatmulDescSetAttribute(plan.description.handle, what, &value, sizeof value),
             "cublasLtMatmulDescSetAttribute");
     };
-    check(l.cublasLtMatmulDescCreate(&plan.description.handle, CUBLAS_COMPUTE_32F, CUDA_R_32F),
-          "cublasLtMatmulDescCreate");
+    const cublasComputeType_t compute = p.precision == Precision::bf16   ? CUBLAS_COMPUTE_32F_FAST_16BF
+                                        : p.precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                         : CUBLAS_COMPUTE_32F;
+    check(l.cublasLtMatmulDescCreate(&plan.description.handle, compute, CUDA_R_32F), "cublasLtMatmulDescCreate");
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     if (p.bias || p.relu) {
