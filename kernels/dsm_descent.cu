@@ -22,13 +22,38 @@ constexpr std::size_t shared_bytes = chunk * (neuron_tile + other_tile) * sizeof
 __device__ inline float4 zeros() { return make_float4(0.0f, 0.0f, 0.0f, 0.0f); }
 __device__ inline float4 load4(const float* from) { return *reinterpret_cast<const float4*>(from); }
 
-// Rows `first` to `first + n - 1` of `Width` columns, four at a time by `load(row, column)`, into shared memory.
-template <int Width, class Load>
-__device__ __forceinline__ void fill(float* tile, int n, const Load& load) {
+// A matrix of training rows, four columns at a time; those from `n_columns` on count for nothing, whatever pads hold.
+struct Operand {
+  const float* values;
+  int pitch, n_columns;
+
+  __device__ __forceinline__ float4 operator()(int row, int column) const {
+    const int real = n_columns - column;
+    if (real <= 0) return zeros();
+    const float4 v = load4(values + row * pitch + column);
+    return make_float4(v.x, real > 1 ? v.y : 0.0f, real > 2 ? v.z : 0.0f, real > 3 ? v.w : 0.0f);
+  }
+};
+
+// back phi'(u)
+template <Nonlinearity phi>
+struct Slopes {
+  Operand back, activations;
+
+  __device__ __forceinline__ float4 operator()(int row, int column) const {
+    const float4 g = back(row, column), a = activations(row, column);
+    return make_float4(mul(g.x, derivative_of_value<phi>(a.x)), mul(g.y, derivative_of_value<phi>(a.y)),
+                       mul(g.z, derivative_of_value<phi>(a.z)), mul(g.w, derivative_of_value<phi>(a.w)));
+  }
+};
+
+// `n` rows of `Width` columns from (row, column) on into shared memory.
+template <int Width, class Matrix>
+__device__ __forceinline__ void fill(float* tile, const Matrix& from, int row, int column, int n) {
 #pragma unroll 2
   for (int q = 0; q < chunk * Width / 4 / threads; ++q) {
-    const int at = q * threads + static_cast<int>(threadIdx.x), row = at / (Width / 4), column = at % (Width / 4) * 4;
-    *reinterpret_cast<float4*>(tile + row * Width + column) = row < n ? load(row, column) : zeros();
+    const int at = q * threads + static_cast<int>(threadIdx.x), i = at / (Width / 4), k = at % (Width / 4) * 4;
+    *reinterpret_cast<float4*>(tile + i * Width + k) = i < n ? from(row + i, column + k) : zeros();
   }
 }
 
@@ -51,9 +76,9 @@ __device__ __forceinline__ void multiply(const float* a, const float* b, int n, 
 }
 
 // A tile of M by N parameters at (m, n): `n_rows` of them a column, `width` a row, the first at parameter `begin`, rows `pitch` apart.
-template <int M, int N, class LoadA, class LoadB>
-__device__ __forceinline__ void descend(const DsmDescentCall& q, float* shared, const LoadA& load_a,
-                                        const LoadB& load_b, int m, int n, int n_rows, int width, std::int64_t begin,
+template <int M, int N, class MatrixA, class MatrixB>
+__device__ __forceinline__ void descend(const DsmDescentCall& q, float* shared, const MatrixA& left,
+                                        const MatrixB& right, int m, int n, int n_rows, int width, std::int64_t begin,
                                         int pitch) {
   static_assert(M / tile_rows * (N / tile_cols) == threads);
   constexpr int warps_across = N / 64;  // a warp is 4 by 8 threads: two broadcasts a load, no conflicts
@@ -65,23 +90,23 @@ __device__ __forceinline__ void descend(const DsmDescentCall& q, float* shared, 
   for (int first = 0; first < q.n_rows; first += chunk) {
     const int rows = min(q.n_rows - first, chunk);
     if (first > 0) __syncthreads();
-    fill<M>(a, rows, [&](int row, int column) { return load_a(first + row, m + column); });
-    fill<N>(b, rows, [&](int row, int column) { return load_b(first + row, n + column); });
+    fill<M>(a, left, first, m, rows);
+    fill<N>(b, right, first, n, rows);
     __syncthreads();
     multiply<M, N>(a, b, rows, at_m, at_n, sums);
   }
   const AdamStep step = q.clock.records[*q.clock.now].adam;
 #pragma unroll
   for (int i = 0; i < tile_rows; ++i) {
-    const int row = m + at_m + i;
-    if (row >= n_rows) continue;
+    const std::int64_t quads = (begin + static_cast<std::int64_t>(m + at_m + i) * pitch) / 4;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int column = n + at_n + half * (N / 2);
-      if (column >= width) continue;
-      const std::int64_t quad = (begin + static_cast<std::int64_t>(row) * pitch + column) / 4;
-      const float* g = sums[i] + 4 * half;
-      update_quad(q.adam, step, quad, make_float4(g[0], g[1], g[2], g[3]), load_quad(q.adam, step, quad));
+      if (m + at_m + i < n_rows && column < width) {
+        const float* g = sums[i] + 4 * half;
+        const std::int64_t quad = quads + column / 4;
+        update_quad(q.adam, step, quad, make_float4(g[0], g[1], g[2], g[3]), load_quad(q.adam, step, quad));
+      }
     }
   }
 }
@@ -90,29 +115,13 @@ template <Nonlinearity phi>
 __global__ void __launch_bounds__(threads, 3) dsm_descent_kernel(DsmDescentCall q) {
   TARN_DYNAMIC_SHARED(float, shared);
   TARN_SHARED(int, is_last, 1);
-  // neurons beyond N count for nothing, whatever their pads hold
-  const auto of_neurons = [&](int j, const float4& v) {
-    const int real = q.n_neurons - j;
-    return make_float4(real > 0 ? v.x : 0.0f, real > 1 ? v.y : 0.0f, real > 2 ? v.z : 0.0f, real > 3 ? v.w : 0.0f);
-  };
-  const auto activations = [&](int row, int j) {
-    return j < q.n_neurons ? of_neurons(j, load4(q.activations + row * q.hidden_width + j)) : zeros();
-  };
-  const auto slopes = [&](int row, int j) {
-    if (j >= q.n_neurons) return zeros();
-    const float4 a = load4(q.activations + row * q.hidden_width + j), g = load4(q.back + row * q.hidden_width + j);
-    return of_neurons(j, make_float4(mul(g.x, derivative_of_value<phi>(a.x)), mul(g.y, derivative_of_value<phi>(a.y)),
-                                     mul(g.z, derivative_of_value<phi>(a.z)), mul(g.w, derivative_of_value<phi>(a.w))));
-  };
-  const auto points = [&](int row, int k) { return k < q.in_width ? load4(q.points + row * q.in_width + k) : zeros(); };
-  const auto deltas = [&](int row, int d) {
-    return d < q.out_width ? load4(q.deltas + row * q.out_width + d) : zeros();
-  };
+  const Operand activations{q.activations, q.hidden_width, q.n_neurons}, back{q.back, q.hidden_width, q.n_neurons},
+      points{q.points, q.in_width, q.in_width}, deltas{q.deltas, q.out_width, q.n_outputs};
   const int across = (q.in_width + other_tile - 1) / other_tile, down = (q.n_neurons + neuron_tile - 1) / neuron_tile,
             of_w = across * down;
   int block = static_cast<int>(blockIdx.x);
   if (block < of_w) {
-    descend<neuron_tile, other_tile>(q, shared, slopes, points, block / across * neuron_tile,
+    descend<neuron_tile, other_tile>(q, shared, Slopes<phi>{back, activations}, points, block / across * neuron_tile,
                                      block % across * other_tile, q.n_neurons, q.in_width, 0, q.in_width);
   } else {
     block -= of_w;

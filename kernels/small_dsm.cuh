@@ -31,8 +31,9 @@ struct SmallDsmExtents {
 struct SmallDsmShared {
   float *weights, *first, *second, *largest, *average;
   float* gradients;  ///< `[row_groups]` times as many
-  float* rows
-      [2];  ///< of this step and the next: points `[K, padded_rows]`, targets (then deltas) `[D, padded_rows]`, scales `[padded_rows]`
+  float*
+      rows;  ///< `[2]` for this step and the next: points `[K, padded_rows]`, targets (then deltas) `[D, padded_rows]`,
+             ///< scales `[padded_rows]`
   float* sums;         ///< `[forward_groups, D, padded_rows]`
   double* warps;       ///< `[3, warps]`
   DsmRecord* records;  ///< `[2]`
@@ -50,8 +51,7 @@ struct SmallDsmShared {
     largest = q.amsgrad ? take(p.block_params()) : nullptr;
     average = q.averages ? take(p.block_params()) : nullptr;
     gradients = take(p.row_groups * p.block_params());
-    rows[0] = take(p.row_floats());
-    rows[1] = take(p.row_floats());
+    rows = take(2 * p.row_floats());
     sums = take(p.forward_groups * p.n_sums());
     warps = reinterpret_cast<double*>(take(2 * 3 * (small_dsm_threads / 32)));
     records = reinterpret_cast<DsmRecord*>(memory);
@@ -78,12 +78,12 @@ __device__ void make_small_rows(const SmallDsmCall& q, const SmallDsmShared& s, 
   const SmallDsmPlan& p = q.plan;
   const DsmRecord& record = q.records[q.first + t];
   if (threadIdx.x < sizeof(DsmRecord) / 4) {
-    reinterpret_cast<std::uint32_t*>(s.records + t % 2)[threadIdx.x] =
+    reinterpret_cast<std::uint32_t*>(s.records + (t & 1))[threadIdx.x] =
         reinterpret_cast<const std::uint32_t*>(&record)[threadIdx.x];
   }
   const std::uint64_t step = record.step;
   const std::int64_t offset = record.row_offset;
-  float* const points = s.rows[t % 2];
+  float* const points = s.rows + (t & 1) * p.row_floats();
   float* const targets = points + E::K(p) * p.padded_rows;
   float* const scales = targets + E::D(p) * p.padded_rows;
   const int quads = (E::K(p) + 3) / 4, n_data = static_cast<int>(q.rows.batch_size);
@@ -106,31 +106,31 @@ __device__ void make_small_rows(const SmallDsmCall& q, const SmallDsmShared& s, 
     if (quad == 0) scales[row] = 1.0f;
   }
   for (int row = n_data + static_cast<int>(threadIdx.x); row < p.n_rows; row += small_dsm_threads) {
-    const float* const x = data_of_row(q.rows, offset, row);
-    float normal[E::max_D / 4 * 4 + 4];
+    const auto chain = static_cast<std::uint64_t>(row - n_data);
+    float normal[4];
     double square = 0.0;
     float last = 0.0f;
-#pragma unroll
-    for (int quad = 0; quad <= E::max_D / 4; ++quad) {
-      float four[4] = {};
-      if (4 * quad <= E::D(p))
-        normals_of_quad(q.rows.seed, Stream::confinement, static_cast<std::uint64_t>(row - n_data), step, E::D(p) + 1,
-                        quad, four);
+    for (int quad = 0; 4 * quad <= E::D(p); ++quad) {
+      normals_of_quad(q.rows.seed, Stream::confinement, chain, step, E::D(p) + 1, quad, normal);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        normal[4 * quad + i] = four[i];
-        if (4 * quad + i < E::D(p)) square += static_cast<double>(four[i]) * four[i];
-        if (4 * quad + i == E::D(p)) last = four[i];
+        if (4 * quad + i < E::D(p)) square += static_cast<double>(normal[i]) * normal[i];
+        if (4 * quad + i == E::D(p)) last = normal[i];
       }
     }
     const double R = confinement_radius(q.rows, last);
+    for (int quad = 0; 4 * quad < E::D(p); ++quad) {
+      if (E::D(p) > 3) normals_of_quad(q.rows.seed, Stream::confinement, chain, step, E::D(p) + 1, quad, normal);
 #pragma unroll
-    for (int k = 0; k < E::max_D; ++k) {
-      if (k >= E::D(p)) break;
-      const double direction = confinement_direction(normal[k], square, k);
-      points[k * p.padded_rows + row] = static_cast<float>(R * direction);
-      targets[k * p.padded_rows + row] = static_cast<float>(q.rows.pull * direction);
+      for (int i = 0; i < 4; ++i) {
+        const int k = 4 * quad + i;
+        if (k >= E::D(p)) break;
+        const double direction = confinement_direction(normal[i], square, k);
+        points[k * p.padded_rows + row] = static_cast<float>(R * direction);
+        targets[k * p.padded_rows + row] = static_cast<float>(q.rows.pull * direction);
+      }
     }
+    const float* const x = data_of_row(q.rows, offset, row);
     for (int k = E::D(p); k < E::K(p); ++k) points[k * p.padded_rows + row] = x[k];
     scales[row] = static_cast<float>(q.rows.sigma_squared / R);
   }
@@ -205,57 +205,54 @@ __device__ void small_backward(const SmallDsmCall& q, const SmallDsmShared& s, c
       v[d] = d < E::D(p) ? of[(E::K(p) + 1 + d) * p.block_neurons] : 0.0f;
       dv[d] = 0.0f;
     }
-    for (int first = 4 * group; first < p.padded_rows; first += 4 * p.row_groups) {
+    for (int first = R * group; first < p.padded_rows; first += R * p.row_groups) {
+      // R rows of a component lie together
+      const auto load = [&](const float* from, float(&to)[R]) {
+        if constexpr (R == 4) {
+          const float4 four = *reinterpret_cast<const float4*>(from + first);
+          to[0] = four.x;
+          to[1] = four.y;
+          to[2] = four.z;
+          to[3] = four.w;
+        } else {
+          to[0] = from[first];
+        }
+      };
+      float x[E::max_K][R], delta[E::max_D][R];
 #pragma unroll
-      for (int r0 = 0; r0 < 4; r0 += R) {
-        // R rows of a component lie together
-        const auto load = [&](const float* from, float(&to)[R]) {
-          if constexpr (R == 4) {
-            const float4 four = *reinterpret_cast<const float4*>(from + first);
-            to[0] = four.x;
-            to[1] = four.y;
-            to[2] = four.z;
-            to[3] = four.w;
-          } else {
-            to[0] = from[first + r0];
-          }
-        };
-        float x[E::max_K][R], delta[E::max_D][R];
+      for (int k = 0; k < E::max_K; ++k) {
+        if (k < E::K(p)) load(points + k * p.padded_rows, x[k]);
+      }
+#pragma unroll
+      for (int d = 0; d < E::max_D; ++d) {
+        if (d < E::D(p)) load(deltas + d * p.padded_rows, delta[d]);
+      }
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+        float u = b;
 #pragma unroll
         for (int k = 0; k < E::max_K; ++k) {
-          if (k < E::K(p)) load(points + k * p.padded_rows, x[k]);
+          if (k < E::K(p)) u = fma(w[k], x[k][r], u);
+        }
+        const float a = activate<phi>(u);
+        float back = mul(delta[0][r], v[0]);
+#pragma unroll
+        for (int d = 1; d < E::max_D; ++d) {
+          if (d < E::D(p)) back = fma(delta[d][r], v[d], back);
+        }
+        if constexpr (phi == Nonlinearity::relu) {
+          back = u > 0.0f ? back : 0.0f;
+        } else {
+          back = mul(back, activate_derivative<phi>(u, a));
         }
 #pragma unroll
         for (int d = 0; d < E::max_D; ++d) {
-          if (d < E::D(p)) load(deltas + d * p.padded_rows, delta[d]);
+          if (d < E::D(p)) dv[d] = fma(delta[d][r], a, dv[d]);
         }
+        db = add(db, back);
 #pragma unroll
-        for (int r = 0; r < R; ++r) {
-          float u = b;
-#pragma unroll
-          for (int k = 0; k < E::max_K; ++k) {
-            if (k < E::K(p)) u = fma(w[k], x[k][r], u);
-          }
-          const float a = activate<phi>(u);
-          float back = mul(delta[0][r], v[0]);
-#pragma unroll
-          for (int d = 1; d < E::max_D; ++d) {
-            if (d < E::D(p)) back = fma(delta[d][r], v[d], back);
-          }
-          if constexpr (phi == Nonlinearity::relu) {
-            back = u > 0.0f ? back : 0.0f;
-          } else {
-            back = mul(back, activate_derivative<phi>(u, a));
-          }
-#pragma unroll
-          for (int d = 0; d < E::max_D; ++d) {
-            if (d < E::D(p)) dv[d] = fma(delta[d][r], a, dv[d]);
-          }
-          db = add(db, back);
-#pragma unroll
-          for (int k = 0; k < E::max_K; ++k) {
-            if (k < E::K(p)) dw[k] = fma(back, x[k][r], dw[k]);
-          }
+        for (int k = 0; k < E::max_K; ++k) {
+          if (k < E::K(p)) dw[k] = fma(back, x[k][r], dw[k]);
         }
       }
     }
@@ -296,7 +293,7 @@ __global__ void __launch_bounds__(small_dsm_threads) small_dsm_kernel(SmallDsmCa
 
   // pads of neurons and rows are zero from here on
   for (int i = self; i < p.copies * p.block_params(); i += small_dsm_threads) s.weights[i] = 0.0f;
-  for (int i = self; i < 2 * p.row_floats(); i += small_dsm_threads) s.rows[0][i] = 0.0f;
+  for (int i = self; i < 2 * p.row_floats(); i += small_dsm_threads) s.rows[i] = 0.0f;
   __syncthreads();
   each_small_parameter(q, [&](int at, std::int64_t index) {
     s.weights[at] = q.adam.weights[index];
@@ -305,28 +302,30 @@ __global__ void __launch_bounds__(small_dsm_threads) small_dsm_kernel(SmallDsmCa
     if (q.amsgrad) s.largest[at] = q.adam.largest[index];
     if (q.averages) s.average[at] = q.adam.average[index];
   });
-  make_small_rows<E>(q, s, 0);
-  __syncthreads();
 
-  for (std::int64_t t = 0; t < q.n_steps; ++t) {
-    const float* const points = s.rows[t % 2];
-    float* const targets = s.rows[t % 2] + E::K(p) * p.padded_rows;
-    const float* const scales = targets + E::D(p) * p.padded_rows;
-    const bool more = t + 1 < q.n_steps;
-    float* const partials = q.partials + t % 2 * p.n_blocks * p.n_sums();
-
-    small_forward<phi, E>(p, s, points);
-    __syncthreads();
-    if (p.n_blocks > 1) {
-      for (int i = self; i < p.n_sums(); i += small_dsm_threads)
-        partials[block * p.n_sums() + i] = total_of_groups(p, s, i);
-      grid_arrive(q.arrived);
-      if (more) make_small_rows<E>(q, s, t + 1);
-      grid_wait(q.arrived, ++barriers * static_cast<unsigned>(p.n_blocks));
-    } else if (more) {
-      make_small_rows<E>(q, s, t + 1);
+  for (std::int64_t t = -1; t < q.n_steps; ++t) {
+    // the turn before the first makes rows, and no more
+    const auto turn = static_cast<int>(t & 1);
+    float* const partials = q.partials + turn * p.n_blocks * p.n_sums();
+    const float* const points = s.rows + turn * p.row_floats();
+    if (t >= 0) {
+      small_forward<phi, E>(p, s, points);
+      __syncthreads();
+      if (p.n_blocks > 1) {
+        for (int i = self; i < p.n_sums(); i += small_dsm_threads)
+          partials[block * p.n_sums() + i] = total_of_groups(p, s, i);
+        grid_arrive(q.arrived);
+      }
     }
+    if (t + 1 < q.n_steps) make_small_rows<E>(q, s, t + 1);
+    if (t < 0) {
+      __syncthreads();
+      continue;
+    }
+    if (p.n_blocks > 1) grid_wait(q.arrived, ++barriers * static_cast<unsigned>(p.n_blocks));
 
+    float* const targets = s.rows + turn * p.row_floats() + E::K(p) * p.padded_rows;
+    const float* const scales = targets + E::D(p) * p.padded_rows;
     double loss = 0.0, excess = 0.0;
     for (int i = self; i < p.n_sums(); i += small_dsm_threads) {
       const int row = i % p.padded_rows;
@@ -359,7 +358,7 @@ __global__ void __launch_bounds__(small_dsm_threads) small_dsm_kernel(SmallDsmCa
     small_backward<phi, E>(q, s, points, targets);
     __syncthreads();
 
-    AdamStep step = s.records[t % 2].adam;
+    AdamStep step = s.records[turn].adam;
     double norm = 0.0;
     if (q.clip_norm > 0.0) {
       double square = 0.0;
@@ -373,7 +372,7 @@ __global__ void __launch_bounds__(small_dsm_threads) small_dsm_kernel(SmallDsmCa
       __syncthreads();
       square = total_of_warps(s.warps + 2 * warps);
       if (p.n_blocks > 1) {
-        double* const squares = q.squares + t % 2 * p.n_blocks;
+        double* const squares = q.squares + turn * p.n_blocks;
         if (self == 0) squares[block] = square;
         grid_arrive(q.arrived);
         grid_wait(q.arrived, ++barriers * static_cast<unsigned>(p.n_blocks));

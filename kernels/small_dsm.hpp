@@ -9,7 +9,7 @@
 #include "dsm_residual.hpp"
 #include "dsm_rows.hpp"
 #include "handles.hpp"
-#include "tarn/core/activations.hpp"
+#include "tarn/core/nonlinearity.hpp"
 
 namespace tarn::cuda {
 
@@ -80,7 +80,6 @@ constexpr SmallDsmPlan small_dsm_plan(std::int64_t D, std::int64_t K, std::int64
 /// Steps `first` to `first + n_steps - 1` of a run: its records there are read, its losses there written. Arrays as in `DsmLayout`.
 struct SmallDsmCall {
   SmallDsmPlan plan;
-  Nonlinearity phi = Nonlinearity::relu;
   std::int64_t in_width = 0, hidden_width = 0, v_begin = 0;
   DsmRowsCall rows;           ///< `points`, `targets` and `target_scale` are not looked at
   DsmResidualCall constants;  ///< nor pointers here
@@ -98,8 +97,5 @@ struct SmallDsmCall {
 /// Asynchronous. The launcher of each nonlinearity is in a file of its own, since kernels take long to compile.
 template <Nonlinearity phi>
 void launch_small_dsm_of(const SmallDsmCall& call, StreamHandle stream);
-inline void launch_small_dsm(const SmallDsmCall& call, StreamHandle stream) {
-  dispatch(call.phi, [&](auto phi) { launch_small_dsm_of<phi.value>(call, stream); });
-}
 
 }  // namespace tarn::cuda

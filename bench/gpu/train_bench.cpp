@@ -156,6 +156,8 @@ void train(Context& context, const Case& c, double bandwidth) {
     measure("slices", {.descent = false});
     measure("one pass", {.slices = false});
     measure("no graphs", {.graphs = false});
+    measure("tf32", {.precision = Precision::tf32});
+    measure("tf32, slices", {.descent = false, .precision = Precision::tf32});
   } else {
     measure("products", {.small = false});
     for (const int blocks : {1, 2, 4, 8, 16, 32}) measure(fmt::format("blocks {}", blocks), {.small_blocks = blocks});

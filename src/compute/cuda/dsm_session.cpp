@@ -116,7 +116,7 @@ CudaDsmSession::CudaDsmSession(Context& context, const DsmParameters& initial, c
       average_(zeros(optimizer.ema > 0.0 ? layout_.size : 0, context.stream.handle())),
       gradient_(zeros(layout_.size, context.stream.handle())),
       ticket_(1),
-      step_(context, layout_, initial.phi, paths.slices),
+      step_(context, layout_, initial.phi, paths.slices, paths.precision),
       small_(context, layout_, initial.phi, optimizer, paths.small_blocks),
       feed_(context),
       now_(1) {

@@ -20,8 +20,8 @@ bool grow(DeviceBuffer<T>& buffer, std::int64_t n, StreamHandle stream) {
 
 }  // namespace
 
-DsmStep::DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi, bool slices)
-    : context_(context), layout_(layout), phi_(phi), slices_(slices) {
+DsmStep::DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi, bool slices, Precision precision)
+    : context_(context), layout_(layout), phi_(phi), slices_(slices), precision_(precision) {
   if (!layout.has_skew) return;
   const std::int64_t D = layout.n_outputs;
   map_ = DeviceBuffer<float>(D * layout.out_width);
@@ -132,6 +132,7 @@ void DsmStep::forward(const float* weights) {
   u.c = activations_.data();
   u.ldc = layout_.hidden_width;
   u.relu = phi_ == Nonlinearity::relu;
+  u.precision = precision_;
   context_.blas->product(u, stream);
   if (!u.relu) launch_dsm_activate(phi_, activations_.data(), rows_ * layout_.hidden_width, stream);
 
@@ -152,6 +153,7 @@ void DsmStep::forward(const float* weights) {
   s.transpose_b = true;
   s.c = sums_.data();
   s.ldc = layout_.out_width;
+  s.precision = precision_;
   context_.blas->product(s, stream);
 }
 
@@ -208,6 +210,7 @@ void DsmStep::backward(const float* weights, float* gradient) {
   v.ldb = layout_.hidden_width;
   v.c = gradient + layout_.v_begin;
   v.ldc = layout_.hidden_width;
+  v.precision = precision_;
   context_.blas->product(v, stream);
 
   back_to_neurons(weights);
@@ -224,6 +227,7 @@ void DsmStep::backward(const float* weights, float* gradient) {
   w.ldb = layout_.in_width;
   w.c = gradient;
   w.ldc = layout_.in_width;
+  w.precision = precision_;
   context_.blas->product(w, stream);
 }
 
@@ -238,6 +242,7 @@ void DsmStep::back_to_neurons(const float* weights) {
   g.ldb = layout_.hidden_width;
   g.c = back_.data();
   g.ldc = layout_.hidden_width;
+  g.precision = precision_;
   context_.blas->product(g, context_.stream.handle());
 }
 

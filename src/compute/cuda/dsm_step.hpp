@@ -20,8 +20,9 @@ namespace tarn::cuda {
 /// deterministic.
 class DsmStep {
  public:
-  /// `slices` false: sums over neurons are the library's to cut.
-  DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi, bool slices = true);
+  /// `slices` false: sums over neurons are the library's to cut. `precision`: of products with neurons.
+  DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi, bool slices = true,
+          Precision precision = Precision::fp32);
 
   /// Room for this many rows. True where memory moved, so that recorded graphs are of no use any more.
   bool resize(std::int64_t rows);
@@ -54,6 +55,7 @@ class DsmStep {
   DsmLayout layout_;
   Nonlinearity phi_;
   bool slices_;
+  Precision precision_;
   std::int64_t rows_ = 0;
   DsmResidualCall residual_;
   DeviceBuffer<float> points_, targets_, target_scale_;

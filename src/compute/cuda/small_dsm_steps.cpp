@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tarn/core/activations.hpp"
+
 namespace tarn::cuda {
 
 SmallDsmSteps::SmallDsmSteps(Context& context, const DsmLayout& layout, Nonlinearity phi,
@@ -26,7 +28,6 @@ void SmallDsmSteps::enqueue(const SmallDsmPlan& plan, const DsmRowsCall& rows, c
   zero_async(arrived_.data(), 1, stream);
   SmallDsmCall q;
   q.plan = plan;
-  q.phi = phi_;
   q.in_width = layout_.in_width;
   q.hidden_width = layout_.hidden_width;
   q.v_begin = layout_.v_begin;
@@ -43,7 +44,7 @@ void SmallDsmSteps::enqueue(const SmallDsmPlan& plan, const DsmRowsCall& rows, c
   q.partials = partials_.data();
   q.squares = squares_.data();
   q.arrived = arrived_.data();
-  launch_small_dsm(q, stream);
+  dispatch(phi_, [&](auto phi) { launch_small_dsm_of<phi.value>(q, stream); });
 }
 
 }  // namespace tarn::cuda
