@@ -175,6 +175,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(training.quality.confinement_radius), .doc = "smallest and largest R, in units of (largest data norm + sigma sqrt(D))", .low = 0, .low_excluded = true, .models = networks},
       {TARN_KEY(training.quality.input_gain), .doc = "multiplies the initial W_in, uniform in +-1/sqrt(D+U)", .low = 0, .low_excluded = true, .models = networks, .recipe = true},
       {TARN_KEY(training.quality.bias_gain), .doc = "multiplies the initial b, uniform in +-1/sqrt(D+U)", .low = 0, .models = networks, .recipe = true},
+      {TARN_KEY(training.quality.start), .doc = "initial weights: `random`; `noise_score`: pairs of neurons that read one output each make the first drift -x (1 + 1/sigma^2), the score of noise alone, which takes random weights long to learn where D is large; needs neurons >= 2 D, output_scaling = \"inverse_sigma2\", and relu, leaky_relu or softplus", .choices = {"random", "noise_score"}, .models = networks},
 
       {TARN_KEY(sampling.chains), .doc = "parallel chains", .low = 1, .high = 281474976710656.0, .high_excluded = true, .recipe = true},
       {TARN_KEY(sampling.schedule), .doc = "`last_level`: the network of the last level alone; `annealed`: the network of each level in turn", .choices = {"last_level", "annealed"}, .models = networks, .recipe = true},

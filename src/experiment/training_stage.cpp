@@ -101,6 +101,7 @@ SamplingNetwork starting_network(const Config& config, const PreparedData& data)
     const QualityConfig& q = config.training.quality;
     network = initial_network(kind, phi, data.n_outputs, data.n_inputs, m.neurons, config.run.seed,
                               {q.input_gain, q.bias_gain});
+    if (q.start == "noise_score") start_from_noise_score(network, q.input_gain);
   } else {
     network = load_network(config.training.init, {phi, kind});
     if (network.n_outputs != data.n_outputs || network.n_inputs != data.n_inputs) {
