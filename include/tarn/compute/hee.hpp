@@ -115,8 +115,8 @@ struct HeeOptimizer {
 
 /// Chains as a checkpoint keeps them: exact at any step, on the same device and instruction set.
 struct HeeChainState {
-  /// `x.l` `[n_rows, n_l]` for l = 1..L (and 0 where it moves), `e.l` `[n_rows, n_l * per_unit]` for l = 0..L-1 with sampled interneurons,
-  /// `v.l` like `x.l` with momentum or adaptation.
+  /// `x.l` `[n_rows, n_l]` of all layers; `e.l` `[n_rows, n_l * per_unit]` for l = 0..L-1 with sampled interneurons; `momentum.l` or
+  /// `adaptation.l` like `x.l` of the layers that move, where there is one.
   std::map<std::string, Matrix<float>> arrays;
   std::vector<std::int64_t> first_bad_step;  ///< `[n_rows]`
 };

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "checks.hpp"
+#include "hee_session.hpp"
 #include "large_dsm.hpp"
 #include "large_langevin.hpp"
 #include "large_session.hpp"
@@ -103,6 +104,10 @@ std::unique_ptr<DsmSession> CpuBackend::make_dsm_session(const DsmParameters& in
                                                          const OptimizerSettings& optimizer) {
   if (is_small(initial)) return make_small_session(initial, optimizer);
   return make_large_session(initial, optimizer, n_threads_);
+}
+
+std::unique_ptr<HeeSession> CpuBackend::make_hee_session(const HeeParameters& initial, const HeeOptimizer& optimizer) {
+  return cpu::make_hee_session(initial, optimizer, n_threads_);
 }
 
 std::int64_t CpuBackend::preferred_tile(const NetworkView& n) const {

@@ -26,6 +26,7 @@ class CpuBackend final : public Backend {
                        DsmParameters& gradient) override;
   std::unique_ptr<DsmSession> make_dsm_session(const DsmParameters& initial,
                                                const OptimizerSettings& optimizer) override;
+  std::unique_ptr<HeeSession> make_hee_session(const HeeParameters& initial, const HeeOptimizer& optimizer) override;
   std::int64_t preferred_tile(const NetworkView& network) const override;
 
  private:

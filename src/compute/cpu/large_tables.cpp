@@ -1,5 +1,6 @@
-// Picks the tables of the large-D path for an instruction set.
+// Picks the tables of matrix-product paths for an instruction set.
 #include "gemm.hpp"
+#include "hee_kernels.hpp"
 #include "large_dsm_kernels.hpp"
 #include "large_langevin_kernels.hpp"
 
@@ -24,6 +25,9 @@ namespace tarn::cpu {
     return x86_64::table;                          \
   }
 TARN_DEFINE_TABLE(GemmKernels, gemm_kernels, gemm_table)
+TARN_DEFINE_TABLE(HeeErrorKernels, hee_error_kernels, hee_error_table)
+TARN_DEFINE_TABLE(HeeStatisticsKernels, hee_statistics_kernels, hee_statistics_table)
+TARN_DEFINE_TABLE(HeeUpdateKernels, hee_update_kernels, hee_update_table)
 TARN_DEFINE_TABLE(LargeDsmKernels, large_dsm_kernels, large_dsm_table)
 TARN_DEFINE_TABLE(LargeLangevinKernels, large_langevin_kernels, large_langevin_table)
 

@@ -1,6 +1,7 @@
 // The working memory of one thread: a tile of up to 256 chains as panels, and the drift on it.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -45,6 +46,7 @@ class Panels {
   float* data() { return values_.data(); }
   std::int64_t stride() const { return n_rows_ * panel_lanes; }
   bool empty() const { return values_.empty(); }
+  void clear() { std::fill(values_.begin(), values_.end(), 0.0f); }
   /// Row `first_row + k` of chain `i` from element `k` of `rows.row(i)`, and back.
   void load(std::int64_t first_row, MatrixView<const float> rows);
   void store(std::int64_t first_row, MatrixView<float> rows) const;
