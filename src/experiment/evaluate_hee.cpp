@@ -83,7 +83,8 @@ EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
   judge_generation(in, outcome);
   if (in.data.image) judge_receptive_fields(in, outcome);
   training_figure(in, outcome);
-  outcome.warnings = hee_warnings(in.config, in.training.model.parameters, state);
+  for (std::string& warning : hee_warnings(in.config, in.training.model.parameters, state))
+    outcome.warnings.push_back(std::move(warning));
   write_metrics(in.folder, outcome);
   return outcome;
 }
