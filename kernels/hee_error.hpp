@@ -12,7 +12,7 @@ namespace tarn::cuda {
 struct HeeErrorCall {
   std::int64_t n_rows = 0, n_units = 0, stride = 0;
   const float* x = nullptr;  ///< `[n_rows, stride]`
-  float* a = nullptr;        ///< `[n_rows, stride]`, or one row for all where `shared_a`; replaced by eta where `keeps_eta`
+  float* a = nullptr;  ///< `[n_rows, stride]`, or one row for all where `shared_a`; replaced by eta where `keeps_eta`
   bool keeps_eta = false, shared_a = false;
   float* error = nullptr;                        ///< `[n_rows, stride]`, overwritten; 0 in rows that are lost
   const std::int64_t* first_bad_step = nullptr;  ///< `[n_rows]`; not negative: the row is lost

@@ -40,7 +40,7 @@ void launch_hee_row_sums(const float* values, std::int64_t n_rows, std::int64_t 
 /// `fx = f(x)` and `fx = T(x)`, elementwise on `[n_rows, stride]`, 0 beyond `n_cols` and, of T, in rows that are lost.
 void launch_hee_activate(Nonlinearity f, const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
                          float* fx, StreamHandle stream);
-void launch_hee_statistic(const HeeLaw& law, const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
-                          const std::int64_t* first_bad_step, float* out, StreamHandle stream);
+void launch_hee_statistic(const HeeLaw& law, const float* x, std::int64_t n_rows, std::int64_t n_cols,
+                          std::int64_t stride, const std::int64_t* first_bad_step, float* out, StreamHandle stream);
 
 }  // namespace tarn::cuda

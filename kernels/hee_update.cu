@@ -70,8 +70,7 @@ __global__ void __launch_bounds__(threads)
   const std::uint64_t subsequence =
       static_cast<std::uint64_t>(Stream::dynamics) << 48 | (clock->first_chain + static_cast<std::uint64_t>(row));
   const auto stride = static_cast<std::uint64_t>(step_stride(q.n_components));
-  const std::uint64_t offset =
-      (clock->step + step_offset) * stride + static_cast<std::uint64_t>(q.component + first);
+  const std::uint64_t offset = (clock->step + step_offset) * stride + static_cast<std::uint64_t>(q.component + first);
 
   float x[4], eta[4], message[4] = {0.0f, 0.0f, 0.0f, 0.0f}, fx[4], v[4], normal[4];
   load_four(q.x + at, x);
@@ -125,8 +124,8 @@ __global__ void __launch_bounds__(threads)
 
 }  // namespace
 
-void launch_hee_update(const HeeLaw& law, std::optional<Nonlinearity> f, const HeeUpdateCall& call, const HeeClock* clock,
-                       std::uint64_t step_offset, StreamHandle stream) {
+void launch_hee_update(const HeeLaw& law, std::optional<Nonlinearity> f, const HeeUpdateCall& call,
+                       const HeeClock* clock, std::uint64_t step_offset, StreamHandle stream) {
   const std::int64_t items = call.n_rows * ((call.n_units + 3) / 4);
   if (items == 0) return;
   const LaunchConfig config{dim3(static_cast<unsigned>((items + threads - 1) / threads)), dim3(threads), 0, stream};
