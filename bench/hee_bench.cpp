@@ -201,7 +201,7 @@ void measure(const Case& c, int rounds, Backend& backend) {
 
   Products products(c, backend.n_threads());
   HeeSteps steps;
-  std::vector<double> whole, alone, shares;
+  std::vector<double> whole, alone, processor, shares;
   for (int round = -1; round < rounds; ++round) {
     const Seconds step_time = seconds_of([&] {
       steps.n_steps = n_steps - window;
@@ -219,14 +219,15 @@ void measure(const Case& c, int rounds, Backend& backend) {
     if (round < 0) continue;  // warming up
     whole.push_back(step_time.wall / static_cast<double>(n_steps));
     alone.push_back(product_time.wall / static_cast<double>(n_steps));
+    processor.push_back(step_time.processor / static_cast<double>(n_steps));
     shares.push_back(product_time.processor / step_time.processor);
   }
   flops *= 1.0 + 0.5 * static_cast<double>(window) / static_cast<double>(n_steps);
   fmt::print(
-      R"({{"what":"hee","kind":"{}","sizes":[{}],"B":{},"seconds":{:.6g},"products_seconds":{:.6g},"products_share":{:.4g},"products_gflop_per_s":{:.4g},"chain_steps_per_s":{:.6g},"rounds":{},"device":"{}"}})"
+      R"({{"what":"hee","kind":"{}","sizes":[{}],"B":{},"seconds":{:.6g},"processor_seconds":{:.6g},"products_seconds":{:.6g},"products_share":{:.4g},"products_gflop_per_s":{:.4g},"chain_steps_per_s":{:.6g},"rounds":{},"device":"{}"}})"
       "\n",
-      c.kind, fmt::join(c.sizes, ","), c.B, median(whole), median(alone), median(shares), flops / median(alone) * 1e-9,
-      static_cast<double>(c.B) / median(whole), rounds, backend.description());
+      c.kind, fmt::join(c.sizes, ","), c.B, median(whole), median(processor), median(alone), median(shares),
+      flops / median(alone) * 1e-9, static_cast<double>(c.B) / median(whole), rounds, backend.description());
   std::fflush(stdout);
 }
 
