@@ -16,7 +16,7 @@ struct HeeErrorCall {
   bool keeps_eta = false, shared_a = false;
   float* error = nullptr;                        ///< `[n_rows, stride]`, overwritten; 0 in rows that are lost
   const std::int64_t* first_bad_step = nullptr;  ///< `[n_rows]`; not negative: the row is lost
-  int* bad = nullptr;                            ///< `[n_rows]`: 1 is written where an error is not finite
+  int* bad = nullptr;  ///< `[n_rows]`: 1 is written where an error is beyond `largest_error` or NaN
   // sampled interneurons only
   float* e = nullptr;  ///< `[n_rows, e_stride]`, `e_stride` at least `n_units * per_unit`, a multiple of 4
   std::int64_t e_stride = 0;

@@ -22,7 +22,7 @@ __global__ void hee_check_kernel(const float* __restrict__ x, std::int64_t n_row
   const std::int64_t row = row_of_warp();
   if (row >= n_rows) return;
   for (std::int64_t k = threadIdx.x % 32; k < n_cols; k += 32) {
-    if (!(abs(x[row * stride + k]) <= 3.40282347e38f)) bad[row] = 1;
+    if (!(abs(x[row * stride + k]) <= largest_state)) bad[row] = 1;
   }
 }
 

@@ -16,7 +16,7 @@ void launch_hee_begin(const HeeClock& value, HeeClock* clock, StreamHandle strea
 /// `clock->step += n`.
 void launch_hee_advance(HeeClock* clock, std::uint64_t n, StreamHandle stream);
 
-/// Rows `[n_rows, stride]`: `bad[row] = 1` where one of the first `n_cols` elements is not finite.
+/// Rows `[n_rows, stride]`: `bad[row] = 1` where one of the first `n_cols` elements is beyond `largest_state` or NaN.
 void launch_hee_check(const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride, int* bad,
                       StreamHandle stream);
 

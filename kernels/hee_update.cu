@@ -9,7 +9,7 @@
 #include "hee_update.hpp"
 #include "platform.cuh"
 #include "tarn/core/activations.hpp"
-#include "tarn/core/noise.hpp"
+#include "tarn/core/stream.hpp"
 
 namespace tarn::cuda {
 namespace {
@@ -54,8 +54,6 @@ __device__ __forceinline__ void glide(const Law& law, float half, float& x, floa
   x = law.confine(free);
   v = select(x == free, v, sub(0.0f, v));
 }
-
-__device__ __forceinline__ bool is_finite(float a) { return abs(a) <= 3.40282347e38f; }
 
 template <bool aligned, class Law>
 __global__ void __launch_bounds__(threads)
@@ -113,7 +111,7 @@ __global__ void __launch_bounds__(threads)
       }
       x[k] = law.confine(fma(q.scale, normal[k], fma(q.dt, drift, x[k])));
     }
-    finite = finite && is_finite(x[k]) && (!q.v || is_finite(v[k]));
+    finite = finite && abs(x[k]) <= largest_state && (!q.v || abs(v[k]) <= largest_state);
     if (q.fx) fx[k] = value_of(f, x[k]);
   }
   store_four(q.x + at, x);

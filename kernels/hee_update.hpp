@@ -21,7 +21,7 @@ struct HeeUpdateCall {
   float* v = nullptr;                            ///< momentum or adaptation, advanced in place; or null
   float* mean_sum = nullptr;                     ///< x before the step is added; or null
   const std::int64_t* first_bad_step = nullptr;  ///< `[n_rows]`; rows that are lost stay as they are
-  int* bad = nullptr;                            ///< `[n_rows]`: 1 is written where x (or v) is not finite
+  int* bad = nullptr;  ///< `[n_rows]`: 1 is written where x (or v) is beyond `largest_state` or NaN
   std::int64_t n_components = 0, component = 0;  ///< of a step's noise; of unit 0
   bool midpoint = false;                         ///< Leimkuhler-Matthews: the noise of this step and of the next
   bool momentum = false;

@@ -11,6 +11,11 @@ namespace {
 
 std::size_t at(int l) { return static_cast<std::size_t>(l); }
 
+/// Sums over chains and units of what `HeeRowSums` holds for each chain.
+struct HeeTotals {
+  std::vector<double> error, activity, activity_2;
+};
+
 class CudaHeeSession final : public HeeSession {
  public:
   CudaHeeSession(Context& context, const HeeParameters& initial, const HeeOptimizer& optimizer, bool graphs)
@@ -89,7 +94,7 @@ class CudaHeeSession final : public HeeSession {
     settle_samples();
     return n_samples_;
   }
-  double total(const DeviceBuffer<double>& rows) const;
+  HeeTotals totals() const;
   void clear_sums();
   double error_scale(int l, const HeeStatistics& seen) const;
 
@@ -99,6 +104,7 @@ class CudaHeeSession final : public HeeSession {
   HeeStepper stepper_;
   HeeDeviceSums sums_;
   HeeRowSums row_sums_;
+  HeeTotals kept_;  ///< of blocks of chains that are no more
   mutable std::int64_t n_samples_ = 0;
   mutable std::vector<Stretch> stretches_;
   std::vector<DeviceBuffer<float>> means_;  ///< sums of x_l, l = 1..L at [l - 1]; empty until they are asked for
@@ -116,14 +122,19 @@ void CudaHeeSession::set_rows(const HeeRows& rows) {
   stepper_.resize();
   means_.clear();
   n_means_ = 0;
+  kept_ = totals();
   row_sums_ = {};
+  const auto zeros = [&] {
+    DeviceBuffer<double> buffer(rows.n_rows());
+    zero_async(buffer.data(), buffer.size(), context_.stream.handle());
+    return buffer;
+  };
   for (int l = 0; l <= weights_.L(); ++l) {
-    row_sums_.error.emplace_back(rows.n_rows());
+    row_sums_.error.push_back(zeros());
     if (l == 0) continue;
-    row_sums_.activity.emplace_back(rows.n_rows());
-    row_sums_.activity_2.emplace_back(rows.n_rows());
+    row_sums_.activity.push_back(zeros());
+    row_sums_.activity_2.push_back(zeros());
   }
-  clear_sums();
 }
 
 void CudaHeeSession::reset(const HeeDynamics& dynamics, std::uint64_t seed, std::uint64_t step, float spread) {
@@ -184,13 +195,22 @@ void CudaHeeSession::read_mean(int layer, MatrixView<float> mean) const {
   chains_.mark_lost(mean);
 }
 
-double CudaHeeSession::total(const DeviceBuffer<double>& rows) const {
-  std::vector<double> values(static_cast<std::size_t>(rows.size()));
-  copy_async(values.data(), rows.data(), rows.size(), context_.stream.handle());
-  context_.stream.synchronize();
-  double sum = 0.0;
-  for (const double value : values) sum += value;
-  return sum;
+HeeTotals CudaHeeSession::totals() const {
+  HeeTotals totals = kept_;
+  totals.error.resize(at(weights_.L() + 1));
+  for (auto* activity : {&totals.activity, &totals.activity_2}) activity->resize(at(weights_.L()));
+  const auto add = [&](std::vector<double>& to, const std::vector<DeviceBuffer<double>>& from) {
+    for (std::size_t l = 0; l < from.size(); ++l) {
+      std::vector<double> rows(static_cast<std::size_t>(from[l].size()));
+      copy_async(rows.data(), from[l].data(), from[l].size(), context_.stream.handle());
+      context_.stream.synchronize();
+      for (const double value : rows) to[l] += value;
+    }
+  };
+  add(totals.error, row_sums_.error);
+  add(totals.activity, row_sums_.activity);
+  add(totals.activity_2, row_sums_.activity_2);
+  return totals;
 }
 
 HeeStatistics CudaHeeSession::statistics() const {
@@ -198,13 +218,14 @@ HeeStatistics CudaHeeSession::statistics() const {
   context_.make_current();
   HeeStatistics s;
   s.n_samples = n_samples();
+  const HeeTotals sums = totals();
   const auto n = static_cast<double>(std::max<std::int64_t>(s.n_samples, 1));
   for (int l = 0; l < weights_.L(); ++l) {
     const double below = n * static_cast<double>(weights_.size(l)),
                  above = n * static_cast<double>(weights_.size(l + 1));
-    s.error.push_back(row_sums_.error.empty() ? 0.0 : total(row_sums_.error[at(l)]) / below);
-    s.activity.push_back(row_sums_.error.empty() ? 0.0 : total(row_sums_.activity[at(l)]) / above);
-    s.activity_2.push_back(row_sums_.error.empty() ? 0.0 : total(row_sums_.activity_2[at(l)]) / above);
+    s.error.push_back(sums.error[at(l)] / below);
+    s.activity.push_back(sums.activity[at(l)] / above);
+    s.activity_2.push_back(sums.activity_2[at(l)] / above);
   }
   return s;
 }
@@ -239,6 +260,7 @@ void CudaHeeSession::clear_sums() {
   for (auto* arrays : {&row_sums_.error, &row_sums_.activity, &row_sums_.activity_2}) {
     for (DeviceBuffer<double>& array : *arrays) zero_async(array.data(), array.size(), stream);
   }
+  kept_ = {};
   n_samples_ = 0;
   stretches_.clear();
 }
@@ -268,7 +290,7 @@ double CudaHeeSession::error_scale(int l, const HeeStatistics& seen) const {
         }
       },
       weights_.law(l));
-  const double square = total(row_sums_.error[at(l)]) / (n * n_units);
+  const double square = totals().error[at(l)] / (n * n_units);
   return 1.0 / std::max((square - squared_means / n_units) * slope / n_units, 1e-6);
 }
 
