@@ -119,7 +119,7 @@ inline double heating(const MakeHee& make, float tau_ratio, int per_unit, std::i
   p.W[0](0, 0) = 1.0f;
   p.b = {Matrix<float>(1, 1), Matrix<float>(1, 1)};
   HeeDynamics d;
-  d.dt = 0.01f;
+  d.dt = 0.02f;
   d.interneurons = Interneurons::sampled;
   d.tau_ratio = tau_ratio;
   d.per_unit = per_unit;

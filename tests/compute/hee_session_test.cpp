@@ -33,7 +33,7 @@ TEST(HeeSession, ThreadsDoNotMatter) {
   const auto run = [&](int n_threads) {
     auto session = on_threads(p, n_threads);
     test::start(*session, some_rows);
-    session->infer(some_dynamics(), {.seed = 1, .first_step = 3, .n_steps = 12, .statistics = true});
+    session->infer(some_dynamics(), {.seed = 1, .first_step = 3, .n_steps = 100, .statistics = true});
     return session;
   };
   const auto one = run(1), three = run(3);
@@ -152,6 +152,24 @@ TEST(HeeSession, QuarantineHarmsNobody) {
   EXPECT_EQ(sick->first_bad_step()[7], -1);
   sick->infer(d, {.seed = 2, .first_step = 8, .n_steps = 3});
   EXPECT_EQ(sick->first_bad_step()[44], -1);
+}
+
+// A batch larger than what is held at a time: blocks of chains one after the other, one step of learning.
+TEST(HeeSession, StatisticsOutliveABlockOfChains) {
+  const HeeParameters p = two_layers();
+  const auto whole = on_threads(p, 2), blocks = on_threads(p, 2);
+  const Matrix<float> x0 = test::some_states(p, 0, 160);
+  const auto run = [&](HeeSession& session, std::int64_t first, std::int64_t last) {
+    session.set_rows({.n_data = last - first, .first_chain = static_cast<std::uint64_t>(first)});
+    session.set_observations(x0.view().slice(first, last));
+    session.infer(some_dynamics(), {.seed = 1, .n_steps = 3, .statistics = true});
+  };
+  run(*whole, 0, 160);
+  run(*blocks, 0, 32);
+  run(*blocks, 32, 160);
+  EXPECT_EQ(blocks->statistics().n_samples, 480);
+  const HeeParameters a = whole->gradient(), b = blocks->gradient();
+  for (std::int64_t i = 0; i < a.W[0].size(); ++i) ASSERT_NEAR(a.W[0].data()[i], b.W[0].data()[i], 1e-6f);  // rounding
 }
 
 TEST(HeeSession, RestoredSessionsGoOnExactly) {
