@@ -8,7 +8,7 @@
 #include "hee_error.hpp"
 #include "hee_normals.cuh"
 #include "platform.cuh"
-#include "tarn/core/noise.hpp"
+#include "tarn/core/stream.hpp"
 
 namespace tarn::cuda {
 namespace {
@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(threads)
   for (int k = 0; k < 4; ++k) {
     const bool is_unit = first + k < q.n_units;
     error[k] = mul(sub(law.statistic(x[k]), mean[k]), law.link_derivative(a[k], eta[k]));
-    const bool good = abs(error[k]) <= 3.40282347e38f;
+    const bool good = abs(error[k]) <= largest_error;
     finite = finite && (good || !is_unit);
     error[k] = lost || !good || !is_unit ? 0.0f : error[k];  // one chain's errors must not reach the sums over chains
     if (!is_unit) eta[k] = a[k];

@@ -12,11 +12,11 @@ namespace tarn::cuda {
 struct HeeErrorCall {
   std::int64_t n_rows = 0, n_units = 0, stride = 0;
   const float* x = nullptr;  ///< `[n_rows, stride]`
-  float* a = nullptr;        ///< `[n_rows, stride]`, or one row for all where `shared_a`; replaced by eta where `keeps_eta`
+  float* a = nullptr;  ///< `[n_rows, stride]`, or one row for all where `shared_a`; replaced by eta where `keeps_eta`
   bool keeps_eta = false, shared_a = false;
   float* error = nullptr;                        ///< `[n_rows, stride]`, overwritten; 0 in rows that are lost
   const std::int64_t* first_bad_step = nullptr;  ///< `[n_rows]`; not negative: the row is lost
-  int* bad = nullptr;                            ///< `[n_rows]`: 1 is written where an error is not finite
+  int* bad = nullptr;  ///< `[n_rows]`: 1 is written where an error is beyond `largest_error` or NaN
   // sampled interneurons only
   float* e = nullptr;  ///< `[n_rows, e_stride]`, `e_stride` at least `n_units * per_unit`, a multiple of 4
   std::int64_t e_stride = 0;

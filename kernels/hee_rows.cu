@@ -22,7 +22,7 @@ __global__ void hee_check_kernel(const float* __restrict__ x, std::int64_t n_row
   const std::int64_t row = row_of_warp();
   if (row >= n_rows) return;
   for (std::int64_t k = threadIdx.x % 32; k < n_cols; k += 32) {
-    if (!(abs(x[row * stride + k]) <= 3.40282347e38f)) bad[row] = 1;
+    if (!(abs(x[row * stride + k]) <= largest_state)) bad[row] = 1;
   }
 }
 
@@ -109,7 +109,8 @@ void launch_hee_check(const float* x, std::int64_t n_rows, std::int64_t n_cols, 
 void launch_hee_quarantine(const HeeArrays& arrays, std::int64_t n_rows, int* bad, std::int64_t* first_bad_step,
                            bool is_last, const HeeClock* clock, std::uint64_t step_offset, StreamHandle stream) {
   if (n_rows == 0) return;
-  launch(hee_quarantine_kernel, by_rows(n_rows, stream), arrays, n_rows, bad, first_bad_step, is_last, clock, step_offset);
+  launch(hee_quarantine_kernel, by_rows(n_rows, stream), arrays, n_rows, bad, first_bad_step, is_last, clock,
+         step_offset);
 }
 
 void launch_hee_row_sums(const float* values, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
@@ -128,8 +129,8 @@ void launch_hee_activate(Nonlinearity f, const float* x, std::int64_t n_rows, st
   });
 }
 
-void launch_hee_statistic(const HeeLaw& law, const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
-                          const std::int64_t* first_bad_step, float* out, StreamHandle stream) {
+void launch_hee_statistic(const HeeLaw& law, const float* x, std::int64_t n_rows, std::int64_t n_cols,
+                          std::int64_t stride, const std::int64_t* first_bad_step, float* out, StreamHandle stream) {
   if (n_rows == 0) return;
   std::visit(
       [&](const auto& its) {

@@ -16,7 +16,7 @@ void launch_hee_begin(const HeeClock& value, HeeClock* clock, StreamHandle strea
 /// `clock->step += n`.
 void launch_hee_advance(HeeClock* clock, std::uint64_t n, StreamHandle stream);
 
-/// Rows `[n_rows, stride]`: `bad[row] = 1` where one of the first `n_cols` elements is not finite.
+/// Rows `[n_rows, stride]`: `bad[row] = 1` where one of the first `n_cols` elements is beyond `largest_state` or NaN.
 void launch_hee_check(const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride, int* bad,
                       StreamHandle stream);
 
@@ -40,7 +40,7 @@ void launch_hee_row_sums(const float* values, std::int64_t n_rows, std::int64_t 
 /// `fx = f(x)` and `fx = T(x)`, elementwise on `[n_rows, stride]`, 0 beyond `n_cols` and, of T, in rows that are lost.
 void launch_hee_activate(Nonlinearity f, const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
                          float* fx, StreamHandle stream);
-void launch_hee_statistic(const HeeLaw& law, const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
-                          const std::int64_t* first_bad_step, float* out, StreamHandle stream);
+void launch_hee_statistic(const HeeLaw& law, const float* x, std::int64_t n_rows, std::int64_t n_cols,
+                          std::int64_t stride, const std::int64_t* first_bad_step, float* out, StreamHandle stream);
 
 }  // namespace tarn::cuda

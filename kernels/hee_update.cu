@@ -9,7 +9,7 @@
 #include "hee_update.hpp"
 #include "platform.cuh"
 #include "tarn/core/activations.hpp"
-#include "tarn/core/noise.hpp"
+#include "tarn/core/stream.hpp"
 
 namespace tarn::cuda {
 namespace {
@@ -55,8 +55,6 @@ __device__ __forceinline__ void glide(const Law& law, float half, float& x, floa
   v = select(x == free, v, sub(0.0f, v));
 }
 
-__device__ __forceinline__ bool is_finite(float a) { return abs(a) <= 3.40282347e38f; }
-
 template <bool aligned, class Law>
 __global__ void __launch_bounds__(threads)
     hee_update_kernel(Law law, Nonlinearity f, HeeUpdateCall q, const HeeClock* __restrict__ clock,
@@ -70,8 +68,7 @@ __global__ void __launch_bounds__(threads)
   const std::uint64_t subsequence =
       static_cast<std::uint64_t>(Stream::dynamics) << 48 | (clock->first_chain + static_cast<std::uint64_t>(row));
   const auto stride = static_cast<std::uint64_t>(step_stride(q.n_components));
-  const std::uint64_t offset =
-      (clock->step + step_offset) * stride + static_cast<std::uint64_t>(q.component + first);
+  const std::uint64_t offset = (clock->step + step_offset) * stride + static_cast<std::uint64_t>(q.component + first);
 
   float x[4], eta[4], message[4] = {0.0f, 0.0f, 0.0f, 0.0f}, fx[4], v[4], normal[4];
   load_four(q.x + at, x);
@@ -114,7 +111,7 @@ __global__ void __launch_bounds__(threads)
       }
       x[k] = law.confine(fma(q.scale, normal[k], fma(q.dt, drift, x[k])));
     }
-    finite = finite && is_finite(x[k]) && (!q.v || is_finite(v[k]));
+    finite = finite && abs(x[k]) <= largest_state && (!q.v || abs(v[k]) <= largest_state);
     if (q.fx) fx[k] = value_of(f, x[k]);
   }
   store_four(q.x + at, x);
@@ -125,8 +122,8 @@ __global__ void __launch_bounds__(threads)
 
 }  // namespace
 
-void launch_hee_update(const HeeLaw& law, std::optional<Nonlinearity> f, const HeeUpdateCall& call, const HeeClock* clock,
-                       std::uint64_t step_offset, StreamHandle stream) {
+void launch_hee_update(const HeeLaw& law, std::optional<Nonlinearity> f, const HeeUpdateCall& call,
+                       const HeeClock* clock, std::uint64_t step_offset, StreamHandle stream) {
   const std::int64_t items = call.n_rows * ((call.n_units + 3) / 4);
   if (items == 0) return;
   const LaunchConfig config{dim3(static_cast<unsigned>((items + threads - 1) / threads)), dim3(threads), 0, stream};

@@ -17,11 +17,11 @@ struct HeeUpdateCall {
   const float* message = nullptr;  ///< what the layer below says, without f'(x); null: nothing
   const float* eta = nullptr;      ///< one row for all where `shared_eta`
   bool shared_eta = false;
-  float* fx = nullptr;        ///< f(x), in and out; null where f is the identity
-  float* v = nullptr;         ///< momentum or adaptation, advanced in place; or null
-  float* mean_sum = nullptr;  ///< x before the step is added; or null
+  float* fx = nullptr;                           ///< f(x), in and out; null where f is the identity
+  float* v = nullptr;                            ///< momentum or adaptation, advanced in place; or null
+  float* mean_sum = nullptr;                     ///< x before the step is added; or null
   const std::int64_t* first_bad_step = nullptr;  ///< `[n_rows]`; rows that are lost stay as they are
-  int* bad = nullptr;                            ///< `[n_rows]`: 1 is written where x (or v) is not finite
+  int* bad = nullptr;  ///< `[n_rows]`: 1 is written where x (or v) is beyond `largest_state` or NaN
   std::int64_t n_components = 0, component = 0;  ///< of a step's noise; of unit 0
   bool midpoint = false;                         ///< Leimkuhler-Matthews: the noise of this step and of the next
   bool momentum = false;
@@ -31,7 +31,7 @@ struct HeeUpdateCall {
 };
 
 /// `f`: the layer's nonlinearity. Noise of step `clock.step + step_offset`. The CPU's bits for the same message and eta. Asynchronous.
-void launch_hee_update(const HeeLaw& law, std::optional<Nonlinearity> f, const HeeUpdateCall& call, const HeeClock* clock,
-                       std::uint64_t step_offset, StreamHandle stream);
+void launch_hee_update(const HeeLaw& law, std::optional<Nonlinearity> f, const HeeUpdateCall& call,
+                       const HeeClock* clock, std::uint64_t step_offset, StreamHandle stream);
 
 }  // namespace tarn::cuda

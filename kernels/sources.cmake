@@ -7,6 +7,10 @@ set(TARN_KERNEL_EMULATED_SOURCES
   dsm_rows.cu
   dsm_skew.cu
   epoch_keys.cu
+  hee_error.cu
+  hee_learn.cu
+  hee_rows.cu
+  hee_update.cu
   bias_phi.cu
   langevin_update.cu
   moments.cu
