@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "handles.hpp"
+#include "momentum_step.hpp"
 
 namespace tarn::cuda {
 
@@ -17,6 +18,8 @@ struct LangevinCall {
   bool midpoint = false;                   ///< Leimkuhler-Matthews: the normals of the next step are added
   const float* clamp = nullptr;            ///< `[n, D]`, NaN leaves free; or null
   std::int64_t* first_bad_step = nullptr;  ///< `[n]`
+  float* v = nullptr;                      ///< `[n, D]` where the chains have a momentum, else null
+  MomentumStep momentum;                   ///< ... and then its step, in place of `dt`, `scale` and `midpoint`
 };
 
 /// `*to = call`, from a copy: the caller's may go at once. Asynchronous.

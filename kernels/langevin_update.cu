@@ -1,9 +1,10 @@
 // x = x + dt f + scale (xi [+ xi_next]),  f = sums - x + c or given;  then x = clamp where that is finite;  then |x|^2 <= limit.
+// With a momentum, x and v take the step of momentum_step.hpp instead, and v = 0 where x is held.
 //
 // State [n, stride] row-major, [x u 0..] in a row, x overwritten; drift [n, stride]; clamp [n, D]. A warp has a chain, a lane four
 // neighbouring components (a Philox block) and every 128th after them. The noise never is in memory. The sum of squares: by lane in
 // ascending order, then the xor tree of the lanes: deterministic, and the same for any number of chains. 128 threads a block, no shared
-// memory. 12 bytes moved an element (+ 4 with a clamp).
+// memory. 12 bytes moved an element (+ 4 with a clamp, + 8 with a momentum).
 #include <algorithm>
 
 #include "langevin_noise.cuh"
@@ -73,7 +74,11 @@ __global__ void __launch_bounds__(block_threads)
     float x[4], f[4], xi[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     load4(row + 4 * g, x);
     load4(drift + 4 * g, f);
-    if (call.scale != 0.0f) step_noise(call, chain, step, stride, g, xi);
+    if (call.v) {
+      step_normals(call.seed, chain, step, stride, g, xi);
+    } else if (call.scale != 0.0f) {
+      step_noise(call, chain, step, stride, g, xi);
+    }
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
       const std::int64_t d = 4 * g + k;
@@ -82,19 +87,30 @@ __global__ void __launch_bounds__(block_threads)
         f[k] = sub(f[k], x[k]);
         if (q.c) f[k] = add(f[k], q.c[d]);
       }
-      x[k] = fma(call.dt, f[k], x[k]);
-      if (call.scale != 0.0f) x[k] = fma(call.scale, xi[k], x[k]);
+      float v = 0.0f;
+      if (call.v) {
+        v = call.v[i * D + d];
+        take_momentum_step(call.momentum, f[k], xi[k], x[k], v);
+      } else {
+        x[k] = fma(call.dt, f[k], x[k]);
+        if (call.scale != 0.0f) x[k] = fma(call.scale, xi[k], x[k]);
+      }
       if (call.clamp) {
         const float held = call.clamp[i * D + d];
         x[k] = select(held == held, held, x[k]);
+        v = select(held == held, 0.0f, v);
       }
+      if (call.v) call.v[i * D + d] = v;
       square = fma(x[k], x[k], square);
     }
     *reinterpret_cast<float4*>(row + 4 * g) = make_float4(x[0], x[1], x[2], x[3]);
   }
   if (warp_sum(square) <= call.limit) return;
   for (std::int64_t g = lane; g < groups; g += 32) {  // a lane over its own components again
-    for (std::int64_t d = 4 * g; d < 4 * g + 4 && d < D; ++d) row[d] = __builtin_nanf("");
+    for (std::int64_t d = 4 * g; d < 4 * g + 4 && d < D; ++d) {
+      row[d] = __builtin_nanf("");
+      if (call.v) call.v[i * D + d] = __builtin_nanf("");
+    }
   }
   if (lane == 0 && call.first_bad_step[i] < 0) call.first_bad_step[i] = static_cast<std::int64_t>(step);
 }

@@ -31,7 +31,7 @@ struct LangevinUpdate {
   const float* c = nullptr;  ///< `[D]` or null; where `leaks`
 };
 
-/// `x += dt f + scale (xi [+ xi_next])` at step `call->step + step_offset`, then the clamp, then the bound: chains beyond it, or not
+/// `x += dt f + scale (xi [+ xi_next])`, or a step with momentum where `call->v` is given, at step `call->step + step_offset`, then the clamp, then the bound: chains beyond it, or not
 /// finite, read NaN and have the step noted. Asynchronous.
 void launch_langevin_update(const LangevinUpdate& update, const LangevinCall* call, std::uint64_t step_offset,
                             StreamHandle stream);

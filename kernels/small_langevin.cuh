@@ -1,5 +1,6 @@
 // Small-D Langevin chains, all steps of a call in one launch:
 //   x <- x + dt f(x) + scale * normals,  f(x) = (-x + phi([x u] W_in^T + b) W_out^T + c) M^T
+// or, where `v` `[n, D]` is given, x and v by momentum_step.hpp; v overwritten, 0 where x is held.
 // `x` `[n, D]`, overwritten; `u` `[n, K - D]` and `clamp` `[n, D]` read only; `first_bad_step` `[n]` set where a chain goes bad. Where
 // `drift` `[n, D]` is given, f at the rows [x u] is written there and nothing else. State, noise and sums are in registers, weights in
 // shared memory. L lanes of a warp share a chain, a thread carries C chains; blocks of whole warps, up to `max_block`. Deterministic, and
@@ -12,7 +13,7 @@
 
 namespace tarn::cuda {
 
-template <Nonlinearity phi, int L, int C, int max_block, class E>
+template <Nonlinearity phi, int L, int C, int max_block, bool has_momentum, class E>
 __global__ void __launch_bounds__(max_block, 1) small_langevin_kernel(SmallLangevinArgs a) {
   TARN_DYNAMIC_SHARED(float4, shared);
   const E e{a.network.layout.D, a.network.layout.K};
@@ -21,6 +22,7 @@ __global__ void __launch_bounds__(max_block, 1) small_langevin_kernel(SmallLange
   std::int64_t chain[C];
   std::uint64_t subsequence[C];
   float z[C][E::max_K] = {};
+  float momentum[C][has_momentum ? E::max_D : 1] = {};
 #pragma unroll
   for (int c = 0; c < C; ++c) {
     chain[c] = (static_cast<std::int64_t>(blockIdx.x) * C + c) * groups + group;
@@ -32,6 +34,12 @@ __global__ void __launch_bounds__(max_block, 1) small_langevin_kernel(SmallLange
           z[c][k] = a.x[chain[c] * a.x_stride + k];
         else if (k < e.K())
           z[c][k] = a.u[chain[c] * a.u_stride + k - e.D()];
+      }
+      if constexpr (has_momentum) {
+#pragma unroll
+        for (int d = 0; d < E::max_D; ++d) {
+          if (d < e.D()) momentum[c][d] = a.v[chain[c] * e.D() + d];
+        }
       }
     }
   }
@@ -71,10 +79,15 @@ __global__ void __launch_bounds__(max_block, 1) small_langevin_kernel(SmallLange
 #pragma unroll
       for (int d = 0; d < E::max_D; ++d) {
         if (d >= e.D()) break;
-        z[c][d] = fma(a.scale, normal[c][d], fma(a.dt, drift[c][d], z[c][d]));
+        if constexpr (has_momentum) {
+          take_momentum_step(a.momentum, drift[c][d], normal[c][d], z[c][d], momentum[c][d]);
+        } else {
+          z[c][d] = fma(a.scale, normal[c][d], fma(a.dt, drift[c][d], z[c][d]));
+        }
         if (a.clamp && chain[c] < a.n) {
           const float held = a.clamp[chain[c] * e.D() + d];
           z[c][d] = held == held ? held : z[c][d];  // NaN leaves it free
+          if constexpr (has_momentum) momentum[c][d] = held == held ? 0.0f : momentum[c][d];
         }
         square = d == 0 ? mul(z[c][0], z[c][0]) : fma(z[c][d], z[c][d], square);
       }
@@ -83,6 +96,7 @@ __global__ void __launch_bounds__(max_block, 1) small_langevin_kernel(SmallLange
 #pragma unroll
       for (int d = 0; d < E::max_D; ++d) {
         if (d < e.D()) z[c][d] = __builtin_nanf("");
+        if (has_momentum && d < e.D()) momentum[c][has_momentum ? d : 0] = __builtin_nanf("");
       }
       if (lane == 0 && chain[c] < a.n && a.first_bad_step[chain[c]] < 0)
         a.first_bad_step[chain[c]] = static_cast<std::int64_t>(step);
@@ -98,6 +112,7 @@ __global__ void __launch_bounds__(max_block, 1) small_langevin_kernel(SmallLange
         a.drift[chain[c] * e.D() + d] = drift[c][d];
       else
         a.x[chain[c] * a.x_stride + d] = z[c][d];
+      if constexpr (has_momentum) a.v[chain[c] * e.D() + d] = momentum[c][d];
     }
   }
 }
@@ -115,7 +130,11 @@ void try_small_langevin(const SmallLangevinArgs& args, const SmallVariant& varia
   config.block = dim3(static_cast<unsigned>(variant.block));
   config.shared_bytes = static_cast<std::size_t>(shared_bytes);
   config.stream = stream;
-  launch(small_langevin_kernel<phi, L, C, max_block, E>, config, args);
+  if (args.v) {
+    launch(small_langevin_kernel<phi, L, C, max_block, true, E>, config, args);
+  } else {
+    launch(small_langevin_kernel<phi, L, C, max_block, false, E>, config, args);
+  }
 }
 
 /// All variants of a nonlinearity.

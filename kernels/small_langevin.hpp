@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "handles.hpp"
+#include "momentum_step.hpp"
 #include "small_network.hpp"
 
 namespace tarn::cuda {
@@ -26,6 +27,8 @@ struct SmallLangevinArgs {
   float dt = 0.0f, scale = 0.0f;  ///< step size; factor of a normal
   float limit = 0.0f;             ///< largest |x|^2 of a good chain
   bool midpoint = false;          ///< Leimkuhler-Matthews: the normals of two steps are added
+  float* v = nullptr;             ///< `[n, D]` where the chains have a momentum, else null
+  MomentumStep momentum;          ///< ... and then its step, in place of `dt`, `scale` and `midpoint`
 
   bool resident = true;  ///< all records fit into shared memory
   int rows_at_once = 0;  ///< records of one partial sum that are brought in together; all where `resident`

@@ -1,6 +1,8 @@
 // Shapes and ranges that every backend asks for alike. All throw `Error`.
 #pragma once
 
+#include <cmath>
+
 #include "tarn/compute/backend.hpp"
 #include "tarn/core/error.hpp"
 
@@ -16,6 +18,8 @@ inline void check_steps(const LangevinSteps& steps) {
   require(steps.dt > 0.0f && steps.n_steps >= 0, "dt must be above 0 and steps not negative, found {} and {}", steps.dt,
           steps.n_steps);
   require(steps.bound > 0.0f, "the bound must be above 0, found {}", steps.bound);
+  require(steps.integrator != Integrator::baoab || (steps.friction > 0.0f && std::isfinite(steps.friction)),
+          "the friction of a momentum must be above 0 and finite, found {}", steps.friction);
 }
 
 inline void check_chains(const NetworkView& n, const ChainBlock& block) {
@@ -26,6 +30,8 @@ inline void check_chains(const NetworkView& n, const ChainBlock& block) {
   require(!block.clamp.data || (block.clamp.rows == B && block.clamp.cols == n.n_outputs),
           "clamp must be [{}, {}], found [{}, {}]", B, n.n_outputs, block.clamp.rows, block.clamp.cols);
   require(block.first_bad_step != nullptr, "a block of chains needs first_bad_step");
+  require(!block.v.data || (block.v.rows == B && block.v.cols == n.n_outputs), "v must be [{}, {}], found [{}, {}]", B,
+          n.n_outputs, block.v.rows, block.v.cols);
 }
 
 inline void check_reservoir(const NetworkView& n, const ReservoirBlock& block) {
@@ -39,6 +45,15 @@ inline void check_reservoir(const NetworkView& n, const ReservoirBlock& block) {
   require(!block.private_noise.data || (block.private_noise.rows == 1 && block.private_noise.cols == n.n_neurons),
           "reservoir mode: private noise must be [1, {}], found [{}, {}]", n.n_neurons, block.private_noise.rows,
           block.private_noise.cols);
+}
+
+/// That the block carries what the steps need.
+inline void check_momentum(const LangevinSteps& steps, const ChainBlock& block) {
+  require(steps.integrator != Integrator::baoab || block.v.data, "baoab needs a momentum v for each output");
+}
+inline void check_no_momentum(const LangevinSteps& steps) {
+  require(steps.integrator != Integrator::baoab,
+          "reservoir mode has no momentum; allowed: euler_maruyama, leimkuhler_matthews");
 }
 
 /// Of a block that a backend takes in.

@@ -24,6 +24,7 @@ class HostChains final : public Chains {
         x_(copy_of(block.chains.x)),
         u_(copy_of(block.chains.u)),
         clamp_(copy_of(block.chains.clamp)),
+        v_(copy_of(block.chains.v)),
         r_(copy_of(block.r)),
         P_(block.P),
         private_noise_(block.private_noise),
@@ -31,7 +32,7 @@ class HostChains final : public Chains {
 
   void advance(const PreparedNetwork& network, const LangevinSteps& steps) override {
     const ChainBlock chains{x_, u_.view(), clamp_.empty() ? MatrixView<const float>{} : clamp_.view(),
-                            first_bad_step_.data()};
+                            first_bad_step_.data(), v_.empty() ? MatrixView<float>{} : v_.view()};
     if (r_.empty()) {
       backend_.advance(network, steps, chains);
     } else {
@@ -61,6 +62,7 @@ class HostChains final : public Chains {
 
   void store(const ReservoirBlock& block) override {
     if (block.chains.x.data) copy(x_.view(), block.chains.x);
+    if (block.chains.v.data) copy(v_.view(), block.chains.v);
     if (block.r.data) copy(r_.view(), block.r);
     std::copy(first_bad_step_.begin(), first_bad_step_.end(), block.chains.first_bad_step);
   }
@@ -86,7 +88,7 @@ class HostChains final : public Chains {
 
   Backend& backend_;
   std::int64_t D_;
-  Matrix<float> x_, u_, clamp_, r_, points_, draw_, drawn_rates_;
+  Matrix<float> x_, u_, clamp_, v_, r_, points_, draw_, drawn_rates_;
   MatrixView<const float> P_, private_noise_;
   std::vector<std::int64_t> first_bad_step_;
   bool has_rates_ = false;

@@ -154,6 +154,7 @@ void put_position(TensorFile& file, const SamplingPosition& at) {
   file.put("sampling.last_draw", at.last_draw.view());
   if (at.x.empty()) return;
   file.put("sampling.x", at.x.view());
+  if (!at.v.empty()) file.put("sampling.v", at.v.view());
   if (!at.r.empty()) file.put("sampling.r", at.r.view());
 }
 
@@ -173,6 +174,7 @@ SamplingPosition sampling_position(const TensorFile& file) {
   position.first_bad_step = file.values<std::int64_t>("sampling.first_bad_step");
   position.last_draw = file.matrix("sampling.last_draw");
   if (at[6] != 0) position.x = file.matrix("sampling.x");
+  if (file.has("sampling.v")) position.v = file.matrix("sampling.v");
   if (file.has("sampling.r")) position.r = file.matrix("sampling.r");
   return position;
 }

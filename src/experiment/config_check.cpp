@@ -128,6 +128,27 @@ void check_model_and_training(const Config& config) {
          "{} levels with schedule = \"single\"; allowed: 1 or \"auto\"", noise.levels);
 }
 
+// The law of an underdamped chain holds for a drift that is the score, with noise of its own for each output.
+void check_momentum(const Config& config) {
+  const SamplingConfig& sampling = config.sampling;
+  const bool baoab = sampling.integrator == "baoab";
+  expect(baoab || !config.was_given("sampling.friction"), config, "sampling.friction",
+         "there is no momentum with integrator = \"{}\"; it belongs to: baoab", sampling.integrator);
+  if (!baoab) return;
+  constexpr const char* others = "allowed: euler_maruyama, leimkuhler_matthews";
+  expect(!sampling.record.reservoir, config, "sampling.integrator",
+         "\"baoab\" gives the outputs a momentum that the reservoir has not (sampling.record.reservoir = true); {}",
+         others);
+  expect(sampling.irreversible.strength == 0.0 && sampling.irreversible.matrix.empty(), config, "sampling.integrator",
+         "\"baoab\" needs a reversible drift, sampling.irreversible asks for another; {}", others);
+  expect(config.evaluation.accelerate.empty(), config, "evaluation.accelerate",
+         "its runs have no momentum, and sampling.dt is a step with one; sampling.integrator allows: "
+         "euler_maruyama, leimkuhler_matthews");
+  expect(config.model.irreversible == 0.0 || sampling.drift == "score", config, "sampling.integrator",
+         "\"baoab\" needs a reversible drift, and the circuit has a trained J; {}, or sampling.drift = \"score\"",
+         others);
+}
+
 void check_sampling(const Config& config) {
   const InitialConfig& initial = config.sampling.initial;
   expect(initial.kind != "uniform" || initial.low <= initial.high, config, "sampling.initial.low",
@@ -135,6 +156,7 @@ void check_sampling(const Config& config) {
   expect(config.sampling.noise != "private" || config.sampling.record.reservoir, config, "sampling.noise",
          "\"private\" is noise of the neurons, which output mode does not carry; allowed: output, or private with "
          "sampling.record.reservoir = true");
+  check_momentum(config);
   expect(initial.kind != "file" || !initial.path.empty(), config, "sampling.initial.path",
          "missing; initial.kind = \"file\" needs the file of starting points");
 }

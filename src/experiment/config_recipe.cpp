@@ -157,7 +157,8 @@ void fill_recommended_sampling(Config& config, const DataFacts& facts, Filler& f
   filler.fill("sampling.schedule", sampling.schedule, "annealed");
   const bool annealed = sampling.schedule == "annealed";
   const double last = noise_levels(config.training.noise).back();
-  filler.fill("sampling.dt", sampling.dt, rounded(sampling.annealed.dt0 * last * last));
+  const double unit = sampling.integrator == "baoab" ? last : last * last;
+  filler.fill("sampling.dt", sampling.dt, rounded(sampling.annealed.dt0 * unit));
   filler.fill("sampling.steps", sampling.steps, 10000);
   filler.fill("sampling.thin", sampling.thin, annealed ? 0 : std::max<std::int64_t>(1, sampling.steps / 100));
   filler.fill("sampling.annealed.steps_per_level", sampling.annealed.steps_per_level, D <= 2 ? 30 : D <= 16 ? 10 : 5);

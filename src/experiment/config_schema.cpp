@@ -182,7 +182,8 @@ std::vector<KeySpec> make_schema() {
 
       {TARN_KEY(sampling.chains), .doc = "parallel chains", .low = 1, .high = 281474976710656.0, .high_excluded = true, .recipe = true},
       {TARN_KEY(sampling.schedule), .doc = "`last_level`: the network of the last level alone; `annealed`: the network of each level in turn", .choices = {"last_level", "annealed"}, .models = networks, .recipe = true},
-      {TARN_KEY(sampling.integrator), .doc = "`leimkuhler_matthews`: second order at the same price, for a reversible drift", .choices = {"euler_maruyama", "leimkuhler_matthews"}, .models = networks},
+      {TARN_KEY(sampling.integrator), .doc = "`leimkuhler_matthews`: second order at the same price, for a reversible drift; `baoab`: the outputs have a momentum (adaptation), which takes them along the law's long directions in fewer steps; dt is then of the order of its narrowest width, not of the square", .choices = {"euler_maruyama", "leimkuhler_matthews", "baoab"}, .models = networks},
+      {TARN_KEY(sampling.friction), .doc = "`baoab`: the momentum decays at this rate; `annealed`: at this rate over sigma", .unit = "1 / tau", .low = 0, .low_excluded = true, .models = networks},
       {TARN_KEY(sampling.noise), .doc = "`output`: isotropic on the outputs; `private`: each neuron has its own (with `record.reservoir`), of one strength such that the outputs get as much in the mean; the drift s D_x^T keeps the law", .choices = {"output", "private"}, .models = networks},
       {TARN_KEY(sampling.drift), .doc = "what runs of a network with a trained J (`model.irreversible`): `circuit`: its own drift, which is irreversible; `score`: its score", .choices = {"circuit", "score"}, .models = networks},
       {TARN_KEY(sampling.steps), .doc = "`last_level`: steps a chain takes", .unit = "steps", .low = 1, .high = kMaxCount, .recipe = true},
@@ -204,7 +205,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(sampling.initial.path), .doc = "`file`: `.npy` file `[chains, D]`, or `[chains, N]` for `r`", .models = networks},
 
       {TARN_KEY(sampling.annealed.steps_per_level), .doc = "steps with each level's network", .unit = "steps", .low = 1, .high = kMaxCount, .models = networks, .recipe = true},
-      {TARN_KEY(sampling.annealed.dt0), .doc = "step size dt0 sigma^2 at each level", .unit = "tau", .low = 0, .low_excluded = true, .models = networks},
+      {TARN_KEY(sampling.annealed.dt0), .doc = "step size dt0 sigma^2 at each level, dt0 sigma by `baoab`", .unit = "tau", .low = 0, .low_excluded = true, .models = networks},
       {TARN_KEY(sampling.annealed.then_steps), .doc = "further steps at the last level", .unit = "steps", .low = 0, .high = kMaxCount, .models = networks},
       {TARN_KEY(sampling.annealed.denoise), .doc = "one step x + sigma^2 s(x) without noise at the end", .models = networks},
 
@@ -226,6 +227,9 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(evaluation.accelerate), .doc = "laws in the plane: strengths |J| of irreversible drifts; the trained network runs with each and without, and W1 against time, autocorrelation times and the shift of the law are reported; empty: none", .low = 0, .low_excluded = true, .models = networks},
       {TARN_KEY(evaluation.accelerate_time), .doc = "how long those runs go on after the time of [sampling], for the autocorrelation times: ten times the longest or more", .unit = "tau", .low = 0, .low_excluded = true, .models = networks},
       {TARN_KEY(evaluation.accelerate_chains), .doc = "on how many of the chains", .unit = "chains", .low = 1, .high = kMaxCount, .models = networks},
+      {TARN_KEY(evaluation.adaptation), .doc = "laws on which inference with adaptation as momentum is compared with the plain dynamics, each method at its best step: `posterior`: of the trained model, given data; `gaussian`: in ten dimensions, of condition number 100; empty: none", .choices = {"posterior", "gaussian"}, .models = hee},
+      {TARN_KEY(evaluation.adaptation_data), .doc = "`posterior`: the first so many data", .low = 1, .high = 65536, .models = hee},
+      {TARN_KEY(evaluation.adaptation_chains), .doc = "chains in all, shared evenly by the data, two each or more", .unit = "chains", .low = 16, .high = 1048576, .models = hee},
       {TARN_KEY(evaluation.grid), .doc = "images: rows and columns of the grid of samples", .low = 1, .high = 100},
       {TARN_KEY(evaluation.last_level_steps), .doc = "images: further steps at the last level, judged beside the samples; 0: none", .unit = "steps", .low = 0, .high = kMaxCount, .models = networks, .recipe = true},
       {TARN_KEY(evaluation.last_level_chains), .doc = "images: the first so many chains take those further steps", .low = 1, .high = kMaxCount, .models = networks},

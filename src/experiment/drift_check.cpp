@@ -40,6 +40,17 @@ double weights_of(const NetworkView& network) {
   return static_cast<double>(network.n_neurons) * static_cast<double>(network.n_outputs);
 }
 
+// A mode of rate k bears steps up to 2 / k, and with momentum, whatever the friction, up to 2 / sqrt(k).
+double limit_with(bool momentum, double plain_limit) { return momentum ? std::sqrt(2.0 * plain_limit) : plain_limit; }
+
+// What dt0 multiplies at a level.
+double step_unit(bool momentum, double sigma) { return momentum ? sigma : sigma * sigma; }
+
+// How fast x grows where the drift is rate x: with momentum, the larger root of r^2 + friction r = rate.
+double growth_with(bool momentum, double friction, double rate) {
+  return momentum ? std::sqrt(0.25 * friction * friction + rate) - 0.5 * friction : rate;
+}
+
 bool is_bounded(Nonlinearity phi) { return phi == Nonlinearity::tanh || phi == Nonlinearity::sigmoid; }
 
 std::string dt_warning(const Config& config, const Stage& stage, std::size_t number, std::size_t n_stages, double limit,
@@ -101,15 +112,17 @@ DriftCheck check_drift(const Config& config, const SamplingRun& run, MatrixView<
   double limit_of_worst = 0.0, time_at_last = 0.0;
   double limit = 0.0;
   const Stage& last = run.stages.back();
+  const bool momentum = run.integrator == Integrator::baoab;
   for (std::size_t s = 0; s < run.stages.size(); ++s) {
     const Stage& stage = run.stages[s];
     const bool is_last = stage.network == last.network;
     if (is_last) time_at_last += stage.dt * static_cast<double>(stage.n_steps);
     if (s == 0 || stage.network != run.stages[s - 1].network) {
-      limit = smallest_stable_step(stage.network->view(), stage.sigma, rows,
-                                   is_last ? points_of_last : points_of_others, run.reservoir, run.inputs);
+      limit = limit_with(momentum,
+                         smallest_stable_step(stage.network->view(), stage.sigma, rows,
+                                              is_last ? points_of_last : points_of_others, run.reservoir, run.inputs));
     }
-    if (stage.sigma > 0.0) smallest_dt0 = std::min(smallest_dt0, limit / (stage.sigma * stage.sigma));
+    if (stage.sigma > 0.0) smallest_dt0 = std::min(smallest_dt0, limit / step_unit(momentum, stage.sigma));
     if (stage.dt > worst_share * limit) {
       worst = s;
       worst_share = stage.dt / limit;
@@ -123,7 +136,10 @@ DriftCheck check_drift(const Config& config, const SamplingRun& run, MatrixView<
     check.warnings.push_back(
         dt_warning(config, run.stages[worst], worst, run.stages.size(), limit_of_worst, smallest_dt0));
   }
-  if (check.outward_rate > 0.0) check.warnings.push_back(growth_warning(config, check.outward_rate, time_at_last));
+  if (check.outward_rate > 0.0) {
+    check.warnings.push_back(
+        growth_warning(config, growth_with(momentum, last.friction, check.outward_rate), time_at_last));
+  }
   return check;
 }
 
@@ -135,11 +151,16 @@ std::vector<std::string> drift_forecast(const Config& config, std::int64_t n_out
   const double trained = s.drift == "circuit" ? config.model.irreversible : 0.0;
   const double strength = s.irreversible.strength > 0.0 ? s.irreversible.strength : trained;
   const double turn = n_outputs > 1 ? 1.0 + 0.5 * strength * strength : 1.0;
-  const double limit = 2.0 * (annealed ? 1.0 : sigma * sigma) / turn, asked = annealed ? s.annealed.dt0 : s.dt;
+  const bool momentum = s.integrator == "baoab";
+  const double limit = 2.0 * (annealed ? 1.0 : step_unit(momentum, sigma)) / turn;
+  const double asked = annealed ? s.annealed.dt0 : s.dt;
   const char* key = annealed ? "sampling.annealed.dt0" : "sampling.dt";
-  std::vector<std::string> lines{fmt::format(
-      "step: {} = {:.4g}; an exact score bears up to {:.4g}{}, the learned one is looked at after training", key, asked,
-      limit, annealed ? "" : fmt::format(" at the last level (2 sigma^2{})", turn > 1.0 ? ", less for J" : ""))};
+  std::vector<std::string> lines{
+      fmt::format("step: {} = {:.4g}; an exact score bears up to {:.4g}{}, the learned one is looked at after training",
+                  key, asked, limit,
+                  annealed ? ""
+                           : fmt::format(" at the last level (2 {}{})", momentum ? "sigma" : "sigma^2",
+                                         turn > 1.0 ? ", less for J" : ""))};
   if (asked > limit) lines.back() += fmt::format(": too large, try {:.2g}", suggested_share * limit);
   const bool points = config.training.quality.confinement > 0;
   if (is_bounded(parse_nonlinearity(config.model.nonlinearity))) {

@@ -82,6 +82,7 @@ EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
   if (is_linear_gaussian(in.training.model.parameters)) judge_linear_gaussian(in, outcome);
   judge_generation(in, outcome);
   if (in.data.image) judge_receptive_fields(in, outcome);
+  if (!in.config.evaluation.adaptation.empty()) judge_adaptation(in, outcome);
   training_figure(in, outcome);
   for (std::string& warning : hee_warnings(in.config, in.training.model.parameters, state))
     outcome.warnings.push_back(std::move(warning));

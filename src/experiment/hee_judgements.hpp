@@ -15,6 +15,10 @@ void judge_generation(const HeeEvaluationInput& input, EvaluationOutcome& outcom
 /// this size (probabilistic PCA; Tipping and Bishop 1999).
 void judge_linear_gaussian(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
 
+/// Inference with adaptation as momentum beside Euler-Maruyama and Leimkuhler-Matthews on the laws of `evaluation.adaptation`: worst
+/// autocorrelation times, each method at its best step, the way to the law from zero, and what becomes of means and variances.
+void judge_adaptation(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
+
 /// Runs on patches: what the first layer's units respond to, by a Gabor fit and in the frequency domain, beside V1; what units of a second
 /// layer pool. Writes receptive_fields.csv, a line a unit. On other gray images only the grid of fields is drawn.
 void judge_receptive_fields(const HeeEvaluationInput& input, EvaluationOutcome& outcome);

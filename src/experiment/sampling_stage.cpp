@@ -100,6 +100,11 @@ Matrix<float> read_clamp(const std::string& path, std::int64_t n_outputs, std::i
   return here;
 }
 
+Integrator integrator_of(const SamplingConfig& s) {
+  if (s.integrator == "baoab") return Integrator::baoab;
+  return s.integrator == "leimkuhler_matthews" ? Integrator::leimkuhler_matthews : Integrator::euler_maruyama;
+}
+
 std::vector<Stage> make_stages(const SamplingConfig& s, const PreparedData& data,
                                const std::vector<SamplingNetwork>& levels, const PreparedLevels& prepared,
                                const std::optional<PreparedLevels>& scores) {
@@ -110,11 +115,13 @@ std::vector<Stage> make_stages(const SamplingConfig& s, const PreparedData& data
     if (scores) stage.score = &(*scores)[l];
     stage.sigma = levels[l].sigma;
     stage.dt = s.dt;
+    stage.friction = s.friction;
     if (data.largest_norm > 0.0) stage.bound = chain_bound(s.bound, data.largest_norm, data.n_outputs, stage.sigma);
     stages.push_back(stage);
   }
   if (s.schedule == "last_level") return plain_schedule(stages.back(), s.burn_in, s.steps, s.thin);
-  return annealed_schedule(stages, s.annealed.steps_per_level, s.annealed.dt0, s.annealed.then_steps, s.thin);
+  return annealed_schedule(stages, s.annealed.steps_per_level, s.annealed.dt0, s.annealed.then_steps, s.thin,
+                           integrator_of(s));
 }
 
 }  // namespace
@@ -245,6 +252,11 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
   if ((!J.empty() || circuit) && s.integrator == "leimkuhler_matthews") {
     warn("sampling.integrator: leimkuhler_matthews is only first-order accurate with an irreversible drift");
   }
+  if ((given || circuit) && s.integrator == "baoab") {  // the weights may hold a J that the config does not name
+    fail_usage(
+        "sampling.integrator: \"baoab\" needs a reversible drift; allowed with a J or private noise: euler_maruyama, "
+        "leimkuhler_matthews; a network with a trained J takes sampling.drift = \"score\"");
+  }
 
   Inputs inputs = read_inputs(s.condition, data, levels.back().n_inputs, s.chains, range);
   setup.inputs = std::move(inputs.values);
@@ -253,7 +265,7 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
   SamplingRun& run = setup.run;
   if (final_denoise(s) && (given || circuit)) setup.scores = PreparedLevels(backend, run_levels);
   run.stages = make_stages(s, data, run_levels, setup.levels, setup.scores);
-  run.integrator = s.integrator == "leimkuhler_matthews" ? Integrator::leimkuhler_matthews : Integrator::euler_maruyama;
+  run.integrator = integrator_of(s);
   run.seed = config.run.seed;
   run.first_chain = static_cast<std::uint64_t>(range.begin);
   run.n_chains = range.end - range.begin;

@@ -22,6 +22,8 @@ void check(const SamplingRun& run) {
     require(!run.reservoir || n.n_neurons == first.n_neurons,
             "reservoir mode: stages have different numbers of neurons");
     require(std::isfinite(s.dt) && s.dt > 0.0, "sampling: dt must be above 0, found {}", s.dt);
+    require(run.integrator != Integrator::baoab || (std::isfinite(s.friction) && s.friction > 0.0),
+            "sampling: the friction of a momentum must be above 0, found {}", s.friction);
   }
   require(run.n_input_pieces >= 1, "inputs: needs at least one piece");
   if (first.n_inputs > 0) {
@@ -43,6 +45,7 @@ void check(const SamplingRun& run) {
   }
   require(run.reservoir || !run.private_noise.data, "noise private to the neurons needs reservoir mode");
   if (run.reservoir) {
+    require(run.integrator != Integrator::baoab, "reservoir mode has no momentum");
     require(run.P.rows == first.n_neurons && run.P.cols == first.n_outputs,
             "reservoir mode: P must be {} x {}, found {} x {}", first.n_neurons, first.n_outputs, run.P.rows,
             run.P.cols);
@@ -63,17 +66,20 @@ class Tile {
  public:
   Tile(Backend& backend, const SamplingRun& run, SamplingPosition& at, std::int64_t begin, std::int64_t end)
       : run_(run), view_(run.stages.front().network->view()), begin_(begin), n_(end - begin) {
-    Matrix<float> x(n_, view_.n_outputs), r, clamp;
+    Matrix<float> x(n_, view_.n_outputs), v, r, clamp;
+    if (has_momentum()) v = Matrix<float>(n_, view_.n_outputs);
     if (run.reservoir) r = Matrix<float>(n_, view_.n_neurons);
     if (at.x.empty()) {
       draw_initial_state(run.initial, view_, run.seed, global_chain(), x, r.view(), run.P);
+      if (has_momentum()) draw_initial_momentum(run.seed, global_chain(), run.first_step, v);
     } else {
-      require(at.x.rows() == n_ && at.x.cols() == x.cols() && at.r.size() == r.size(),
+      require(at.x.rows() == n_ && at.x.cols() == x.cols() && at.v.size() == v.size() && at.r.size() == r.size(),
               "sampling: the stored state of {} x {} is not that of {} chains with D = {}", at.x.rows(), at.x.cols(),
               n_, x.cols());
       x = std::move(at.x);
+      v = std::move(at.v);
       r = std::move(at.r);
-      at.x = at.r = {};
+      at.x = at.v = at.r = {};
     }
     if (run.clamp.data) {
       clamp = Matrix<float>(n_, view_.n_outputs);
@@ -82,7 +88,8 @@ class Tile {
       }
     }
     const MatrixView<const float> held = clamp.empty() ? MatrixView<const float>{} : clamp.view();
-    const ChainBlock chains{x, inputs(0), held, first_bad_step(at).data()};
+    ChainBlock chains{x, inputs(0), held, first_bad_step(at).data()};
+    if (has_momentum()) chains.v = v.view();
     MatrixView<float> rates;
     if (run.reservoir) rates = r.view();
     chains_ = backend.hold(view_, {chains, rates, run.P, run.private_noise});
@@ -93,6 +100,7 @@ class Tile {
     LangevinSteps steps;
     steps.integrator = run_.integrator;
     steps.dt = static_cast<float>(stage.dt);
+    steps.friction = static_cast<float>(stage.friction);
     steps.seed = run_.seed;
     steps.first_chain = global_chain();
     steps.first_step = noise_step;
@@ -132,10 +140,11 @@ class Tile {
   // Everything that a later run needs to go on.
   void store(SamplingPosition& at) {
     at.x = Matrix<float>(n_, view_.n_outputs);
+    if (has_momentum()) at.v = Matrix<float>(n_, view_.n_outputs);
     if (run_.reservoir) at.r = Matrix<float>(n_, view_.n_neurons);
-    store(at.x, at.r.view(), at);
+    store(at.x, at.v.view(), at.r.view(), at);
   }
-  void store_first_bad_step(SamplingPosition& at) { store({}, {}, at); }
+  void store_first_bad_step(SamplingPosition& at) { store({}, {}, {}, at); }
   // The same as of some recent step, for the progress bar.
   void look(SamplingPosition& at) { chains_->look(first_bad_step(at)); }
 
@@ -146,8 +155,9 @@ class Tile {
   std::span<std::int64_t> first_bad_step(SamplingPosition& at) const {
     return std::span(at.first_bad_step).subspan(static_cast<std::size_t>(begin_), static_cast<std::size_t>(n_));
   }
-  void store(MatrixView<float> x, MatrixView<float> r, SamplingPosition& at) {
-    chains_->store({{x, {}, {}, first_bad_step(at).data()}, r, {}, {}});
+  bool has_momentum() const { return run_.integrator == Integrator::baoab; }
+  void store(MatrixView<float> x, MatrixView<float> v, MatrixView<float> r, SamplingPosition& at) {
+    chains_->store({{x, {}, {}, first_bad_step(at).data(), v}, r, {}, {}});
   }
   MatrixView<const float> inputs(std::int64_t piece) const {
     if (view_.n_inputs == 0) return {};
@@ -177,8 +187,8 @@ struct PendingDraw {
 // Chains in a tile: what memory allows, in multiples of what suits the backend.
 std::int64_t tile_size(const Backend& backend, const SamplingRun& run) {
   const NetworkView& n = run.stages.front().network->view();
-  const std::int64_t floats =
-      4 * n.n_outputs + n.n_inputs + (run.reservoir ? 3 * n.n_neurons : 0) + run.recording.n_recorded();
+  const std::int64_t floats = (run.integrator == Integrator::baoab ? 5 : 4) * n.n_outputs + n.n_inputs +
+                              (run.reservoir ? 3 * n.n_neurons : 0) + run.recording.n_recorded();
   const std::int64_t fits = std::min(std::max<std::int64_t>(run.memory_bytes / (4 * floats), 1),
                                      backend.chain_memory(n, run.n_chains, run.reservoir).tile);
   if (fits >= run.n_chains) return run.n_chains;
@@ -232,7 +242,7 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
           chains.store(at);
         }
         checkpoints.save(at);
-        at.x = at.r = {};
+        at.x = at.v = at.r = {};
       }
       stop_if_interrupted();
     };
@@ -285,7 +295,7 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
     at.tile_begin = end;
     at.stage = at.done = at.draw = 0;
     at.stage_start = 0.0;
-    at.x = at.r = {};
+    at.x = at.v = at.r = {};
     pause(true);
   }
 

@@ -86,6 +86,11 @@ void draw_initial_state(const InitialLaw& law, const NetworkView& network, std::
   }
 }
 
+void draw_initial_momentum(std::uint64_t seed, std::uint64_t first_chain, std::uint64_t first_step,
+                           MatrixView<float> v) {
+  fill_normals(seed, Stream::dynamics_second, first_chain, first_step, 1, v);
+}
+
 double initial_reach(const InitialLaw& law, const NetworkView& network) {
   const std::int64_t D = network.n_outputs, N = network.n_neurons;
   if (law.kind == InitialKind::data || law.kind == InitialKind::file) {

@@ -44,10 +44,15 @@ std::vector<Stage> plain_schedule(Stage last_level, std::int64_t burn_in, std::i
 }
 
 std::vector<Stage> annealed_schedule(std::vector<Stage> levels, std::int64_t steps_per_level, double dt0,
-                                     std::int64_t then_steps, std::int64_t thin) {
+                                     std::int64_t then_steps, std::int64_t thin, Integrator integrator) {
   require(!levels.empty(), "annealed sampling needs at least one noise level");
   for (Stage& level : levels) {
-    level.dt = dt0 * level.sigma * level.sigma;
+    if (integrator == Integrator::baoab) {
+      level.dt = dt0 * level.sigma;
+      level.friction /= level.sigma;
+    } else {
+      level.dt = dt0 * level.sigma * level.sigma;
+    }
     level.n_steps = steps_per_level;
     level.thin = 0;
     level.keep_end = false;

@@ -15,11 +15,14 @@ namespace tarn::test {
 
 /// A block of chains of the host. `r` and `P` are there in reservoir mode only.
 struct HostChains {
-  Matrix<float> x, u, clamp, r, P, private_noise;
+  Matrix<float> x, u, v, clamp, r, P, private_noise;
   std::vector<std::int64_t> bad;
 
   HostChains(const LargeCase& net, std::int64_t n)
-      : x(normal_matrix(n, net.D, 10)), u(normal_matrix(n, net.U, 11)), bad(static_cast<std::size_t>(n), -1) {}
+      : x(normal_matrix(n, net.D, 10)),
+        u(normal_matrix(n, net.U, 11)),
+        v(normal_matrix(n, net.D, 14)),
+        bad(static_cast<std::size_t>(n), -1) {}
   void hold_every(std::int64_t which) {
     clamp = normal_matrix(x.rows(), x.cols(), 13);
     for (std::int64_t i = 0; i < clamp.size(); ++i) {
@@ -34,6 +37,7 @@ struct HostChains {
     if (!u.empty()) b.u = u.view().slice(begin, end);
     if (!clamp.empty()) b.clamp = clamp.view().slice(begin, end);
     b.first_bad_step = bad.data() + begin;
+    b.v = v.view().slice(begin, end);
     return b;
   }
   ReservoirBlock reservoir_block() {
@@ -50,6 +54,7 @@ inline LangevinSteps some_steps(std::int64_t n, Integrator integrator = Integrat
   LangevinSteps s;
   s.integrator = integrator;
   s.dt = 0.01f;
+  s.friction = 30.0f;  // so that a step turns over a fair share of v
   s.seed = 77;
   s.first_chain = 1000;
   s.first_step = 5;
@@ -61,6 +66,9 @@ inline LangevinSteps some_steps(std::int64_t n, Integrator integrator = Integrat
 using Advance = std::function<void(const LangevinSteps&, HostChains&)>;
 /// Prepares a network on the backend that is tested.
 using OnNetwork = std::function<Advance(const LargeCase&)>;
+
+inline constexpr Integrator all_integrators[] = {Integrator::euler_maruyama, Integrator::leimkuhler_matthews,
+                                                 Integrator::baoab};
 
 /// Equal bits, or NaN in both.
 inline void expect_same(const Matrix<float>& a, const Matrix<float>& b, const char* what) {
@@ -86,12 +94,33 @@ inline void expect_drift(const LargeCase& net, const Matrix<float>& points, cons
   }
 }
 
+/// A value of x and one of v after a step.
+struct SteppedPair {
+  Bounded x, v;
+};
+
+/// A step with momentum in double: kick, drift, friction and noise, drift. Two roundings for each fma, three for what friction leaves
+/// and for the noise, whose factors are rounded too.
+inline SteppedPair reference_momentum_step(const LangevinSteps& s, double x, double v, const Bounded& f, double xi) {
+  const double dt = s.dt, keep = std::exp(-static_cast<double>(s.friction) * dt);
+  SteppedPair out;
+  const double kicked = v + dt * f.value;
+  const double kick_error = dt * (f.error + 2 * half_ulp * std::fabs(f.value)) + 2 * half_ulp * std::fabs(kicked);
+  const double noise = std::sqrt(1.0 - keep * keep) * s.noise_scale * xi;
+  out.v.value = keep * kicked + noise;
+  out.v.error = kick_error + 3 * half_ulp * (std::fabs(kicked) + std::fabs(noise) + std::fabs(out.v.value));
+  out.x.value = x + 0.5 * dt * (kicked + out.v.value);
+  out.x.error = 0.5 * dt * (kick_error + out.v.error) + 4 * half_ulp * (std::fabs(x) + std::fabs(out.x.value));
+  return out;
+}
+
 /// One step, from `before` to `after`, against double. Rounding as a share of what is added up: 4 for the two fma into x, 6 for the
 /// noise (its sum, its factor and the product). The bound of the drift grows with D + U and N: large_reference.hpp.
 inline void expect_one_step(const LargeCase& net, const HostChains& before, const HostChains& after,
                             const LangevinSteps& steps) {
   for (std::int64_t i = 0; i < before.x.rows(); ++i) {
     const auto f = reference_drift(net, before.x.row(i), before.u.row(i));
+    const bool momentum = steps.integrator == Integrator::baoab;
     const auto noise =
         reference_noise(steps, steps.first_chain + static_cast<std::uint64_t>(i), steps.first_step, net.D);
     for (std::int64_t d = 0; d < net.D; ++d) {
@@ -100,10 +129,19 @@ inline void expect_one_step(const LargeCase& net, const HostChains& before, cons
       double expected = before.x(i, d) + static_cast<double>(steps.dt) * drift.value + xi;
       double bound = steps.dt * (drift.error + 4 * half_ulp * std::fabs(drift.value)) +
                      half_ulp * (4 * std::fabs(before.x(i, d)) + 6 * std::fabs(xi));
+      Bounded v{before.v(i, d), 0.0};  // without momentum it stays as it is
+      if (momentum) {
+        const SteppedPair pair = reference_momentum_step(steps, before.x(i, d), before.v(i, d), drift, xi);
+        expected = pair.x.value;
+        bound = pair.x.error;
+        v = pair.v;
+      }
       if (!before.clamp.empty() && !std::isnan(before.clamp(i, d))) {
         expected = before.clamp(i, d);
         bound = 0.0;
+        if (momentum) v = {};
       }
+      ASSERT_NEAR(after.v(i, d), v.value, v.error) << "v: D " << net.D << ", chain " << i << ", component " << d;
       ASSERT_NEAR(after.x(i, d), expected, bound) << "D " << net.D << ", N " << net.N << ", step " << steps.first_step
                                                   << ", chain " << i << ", component " << d;
     }
@@ -133,25 +171,30 @@ inline void expect_shift_map_and_clamp(const OnNetwork& on) {
     net.add_shift();
     HostChains chains(net, 50);
     chains.hold_every(3);
-    expect_one_step(on, net, chains, some_steps(1));
+    for (const Integrator integrator : {Integrator::euler_maruyama, Integrator::baoab})
+      expect_one_step(on, net, chains, some_steps(1, integrator));
     net.add_map();
-    expect_one_step(on, net, chains, some_steps(1));
+    for (const Integrator integrator : {Integrator::euler_maruyama, Integrator::baoab})
+      expect_one_step(on, net, chains, some_steps(1, integrator));
   }
 }
 
 inline void expect_drift_alone_without_noise(const OnNetwork& on) {
   const LargeCase net(Nonlinearity::relu, 20, 0, 64);
-  LangevinSteps steps = some_steps(1);
-  steps.noise_scale = 0.0f;
-  steps.dt = 1.0f;
-  expect_one_step(on, net, HostChains(net, 20), steps);
+  for (const Integrator integrator : {Integrator::euler_maruyama, Integrator::baoab}) {
+    LangevinSteps steps = some_steps(1, integrator);
+    steps.noise_scale = 0.0f;
+    steps.dt = 1.0f;
+    expect_one_step(on, net, HostChains(net, 20), steps);
+  }
 }
 
 /// A chain that starts at NaN, one at infinity and one beyond the bound: each reads NaN from its first bad step on, and
 /// the others are what they are without them.
-inline void expect_quarantine_spares_the_others(const OnNetwork& on, const LargeCase& net, std::int64_t n_steps) {
+inline void expect_quarantine_spares_the_others(const OnNetwork& on, const LargeCase& net, std::int64_t n_steps,
+                                                Integrator integrator = Integrator::euler_maruyama) {
   const Advance advance = on(net);
-  LangevinSteps steps = some_steps(n_steps);
+  LangevinSteps steps = some_steps(n_steps, integrator);
   steps.bound = 50.0f;
   HostChains well(net, 70), some_bad = well;
   advance(steps, well);
@@ -165,8 +208,10 @@ inline void expect_quarantine_spares_the_others(const OnNetwork& on, const Large
     for (std::int64_t d = 0; d < net.D; ++d) {
       if (bad) {
         EXPECT_TRUE(std::isnan(some_bad.x(i, d)));
+        EXPECT_TRUE(integrator != Integrator::baoab || std::isnan(some_bad.v(i, d)));
       } else {
         EXPECT_EQ(some_bad.x(i, d), well.x(i, d));
+        EXPECT_EQ(some_bad.v(i, d), well.v(i, d));
       }
     }
   }

@@ -36,7 +36,7 @@ TEST(LargeLangevin, DriftMatchesDouble) {
 
 TEST(LargeLangevin, StepMatchesDoubleForEveryNumberOfChains) {
   for (const std::int64_t B : {1, 31, 33, 257}) {
-    for (const Integrator integrator : {Integrator::euler_maruyama, Integrator::leimkuhler_matthews}) {
+    for (const Integrator integrator : test::all_integrators) {
       const LargeCase net(Nonlinearity::relu, 33, 3, 257);
       expect_one_step(on_threads(2), net, HostChains(net, B), some_steps(1, integrator));
     }
@@ -49,6 +49,10 @@ TEST(LargeLangevin, SmallDimensionsUseTheSameNoiseLayout) {
 
 TEST(LargeLangevin, ShiftMapAndClampMatchDouble) { test::expect_shift_map_and_clamp(on_threads(2)); }
 
+TEST(LargeLangevin, MomentumIsBaoab) {
+  for (const std::int64_t D : {1, 2, 5, 19}) test::expect_momentum(on_threads(2), D);
+}
+
 TEST(LargeLangevin, NoiseScaleZeroGivesTheDriftAlone) { test::expect_drift_alone_without_noise(on_threads(1)); }
 
 // x_{n+1} = x_n + dt f(x_n) + sqrt(dt/2) (xi_n + xi_{n+1}): a call of many steps is the same as many calls of one, so
@@ -56,7 +60,7 @@ TEST(LargeLangevin, NoiseScaleZeroGivesTheDriftAlone) { test::expect_drift_alone
 TEST(LargeLangevin, ManyStepsEqualStepsOneByOne) {
   const LargeCase net(Nonlinearity::relu, 35, 1, 300);
   const LargeNetwork prepared(net.view());
-  for (const Integrator integrator : {Integrator::euler_maruyama, Integrator::leimkuhler_matthews}) {
+  for (const Integrator integrator : test::all_integrators) {
     HostChains together(net, 70), singly(net, 70);
     advance_large(prepared, some_steps(7, integrator), together.block(), 2);
     for (int t = 0; t < 7; ++t) {
@@ -66,6 +70,7 @@ TEST(LargeLangevin, ManyStepsEqualStepsOneByOne) {
       advance_large(prepared, one, singly.block(), 1);
     }
     EXPECT_EQ(together.x, singly.x);
+    EXPECT_EQ(together.v, singly.v);
   }
 }
 
@@ -109,6 +114,7 @@ TEST(LargeLangevin, SameBitsOnEveryInstructionSetWithFma) {
 TEST(LargeLangevin, QuarantineSparesTheOthers) {
   const LargeCase net(Nonlinearity::relu, 20, 0, 64);
   test::expect_quarantine_spares_the_others(on_threads(2), net, 4);
+  test::expect_quarantine_spares_the_others(on_threads(2), net, 4, Integrator::baoab);
 }
 
 // 2, 4, 8, 16: out at the fourth step, number 8.

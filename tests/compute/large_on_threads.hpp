@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "compute/langevin_checks.hpp"
+#include "compute/momentum_checks.hpp"
 #include "large_langevin.hpp"
 
 namespace tarn::cpu {

@@ -138,7 +138,7 @@ inline std::vector<Bounded> reference_drift(const LargeCase& net, const float* x
   return mapped;
 }
 
-/// The noise that enters chain `chain` at step `step`, in double, with its factor.
+/// The noise that enters chain `chain` at step `step`, in double, with its factor; for `baoab` the normals as they are.
 inline std::vector<double> reference_noise(const LangevinSteps& steps, std::uint64_t chain, std::uint64_t step,
                                            std::int64_t D) {
   Matrix<float> xi(2, D);
@@ -146,6 +146,10 @@ inline std::vector<double> reference_noise(const LangevinSteps& steps, std::uint
   std::vector<double> noise(static_cast<std::size_t>(D));
   const bool midpoint = steps.integrator == Integrator::leimkuhler_matthews;
   for (std::int64_t d = 0; d < D; ++d) {
+    if (steps.integrator == Integrator::baoab) {
+      noise[static_cast<std::size_t>(d)] = xi(0, d);
+      continue;
+    }
     const double dt = steps.dt;
     noise[static_cast<std::size_t>(d)] =
         steps.noise_scale *

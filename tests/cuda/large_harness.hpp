@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "compute/langevin_checks.hpp"
+#include "compute/momentum_checks.hpp"
 #include "cuda/device.hpp"
 #include "large_chains.hpp"
 #include "memory.hpp"
@@ -73,12 +73,13 @@ class OnDevice : public ::testing::Test {
   /// Advances the chains, in reservoir mode where they have r.
   void advance(const cuda::LargeDeviceNetwork& network, const LangevinSteps& steps, HostChains& chains) {
     const auto up = [&](const Matrix<float>& m) { return Guarded<float>(m.data(), m.size(), stream()); };
-    Guarded<float> x = up(chains.x), u = up(chains.u), clamp = up(chains.clamp), r = up(chains.r), P = up(chains.P),
-                   private_noise = up(chains.private_noise);
+    Guarded<float> x = up(chains.x), v = up(chains.v), u = up(chains.u), clamp = up(chains.clamp), r = up(chains.r),
+                   P = up(chains.P), private_noise = up(chains.private_noise);
     Guarded<std::int64_t> bad(chains.bad.data(), static_cast<std::int64_t>(chains.bad.size()), stream());
     cuda::DeviceChains d;
     d.n = chains.x.rows();
     d.x = x.data();
+    d.v = v.data();
     d.u = u.data();
     d.clamp = clamp.data();
     d.first_bad_step = bad.data();
@@ -91,6 +92,7 @@ class OnDevice : public ::testing::Test {
       advance_reservoir(network, steps, d, workspace_, *context_);
     }
     x.download(chains.x.data(), stream());
+    v.download(chains.v.data(), stream());
     r.download(chains.r.data(), stream());
     bad.download(chains.bad.data(), stream());
   }

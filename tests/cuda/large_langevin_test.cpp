@@ -30,7 +30,7 @@ TEST_F(LargeLangevinOnDevice, DriftMatchesDouble) {
 
 TEST_F(LargeLangevinOnDevice, StepMatchesDoubleForEveryNumberOfChains) {
   for (const std::int64_t B : {1, 31, 33, 129}) {
-    for (const Integrator integrator : {Integrator::euler_maruyama, Integrator::leimkuhler_matthews}) {
+    for (const Integrator integrator : all_integrators) {
       const LargeCase net(Nonlinearity::relu, 33, 2, 257);
       expect_one_step(on_device(), net, HostChains(net, B), some_steps(1, integrator));
     }
@@ -52,6 +52,10 @@ TEST_F(LargeLangevinOnDevice, SmallDimensionsUseTheSameNoiseLayout) {
 
 TEST_F(LargeLangevinOnDevice, ShiftMapAndClampMatchDouble) { expect_shift_map_and_clamp(on_device()); }
 
+TEST_F(LargeLangevinOnDevice, MomentumIsBaoab) {
+  for (const std::int64_t D : {2, 19, 130}) expect_momentum(on_device(), D);
+}
+
 TEST_F(LargeLangevinOnDevice, NoiseScaleZeroGivesTheDriftAlone) { expect_drift_alone_without_noise(on_device()); }
 
 // However a stretch of steps is cut into calls, and whether its steps were recorded or not, the bits are the same.
@@ -60,7 +64,7 @@ TEST_F(LargeLangevinOnDevice, RecordedStepsEqualStepsOneByOne) {
   for (const bool mapped : {false, true}) {
     if (mapped) net.add_map();
     const LargeDeviceNetwork network(net.view(), stream().handle());
-    for (const Integrator integrator : {Integrator::euler_maruyama, Integrator::leimkuhler_matthews}) {
+    for (const Integrator integrator : all_integrators) {
       HostChains together(net, 70), singly(net, 70), in_parts(net, 70);
       advance(network, some_steps(41, integrator), together);
       for (int t = 0; t < 41; ++t) {
@@ -75,6 +79,8 @@ TEST_F(LargeLangevinOnDevice, RecordedStepsEqualStepsOneByOne) {
       advance(network, part, in_parts);
       expect_same(together.x, singly.x, "one by one");
       expect_same(together.x, in_parts.x, "in two calls");
+      expect_same(together.v, singly.v, "momentum one by one");
+      expect_same(together.v, in_parts.v, "momentum in two calls");
     }
   }
   EXPECT_GE(workspace_.recorded.size(), 1u);
@@ -138,7 +144,7 @@ TEST_F(LargeLangevinOnDevice, TilesDoNotMatter) {
 // not made larger by the next.
 TEST_F(LargeLangevinOnDevice, FollowsTheCpuOverManySteps) {
   const auto cpu = make_cpu_backend(2);
-  for (const Integrator integrator : {Integrator::euler_maruyama, Integrator::leimkuhler_matthews}) {
+  for (const Integrator integrator : all_integrators) {
     for (const Nonlinearity phi : all_nonlinearities) {
       LargeCase net(phi, 33, 2, 257);
       for (std::int64_t i = 0; i < net.W_out.size(); ++i) net.W_out.data()[i] *= 0.3f;
@@ -148,6 +154,7 @@ TEST_F(LargeLangevinOnDevice, FollowsTheCpuOverManySteps) {
       cpu->advance(*cpu->prepare(net.view()), some_steps(50, integrator), here.block());
       advance(LargeDeviceNetwork(net.view(), stream().handle()), some_steps(50, integrator), there);
       expect_close(there.x, here.x, 1e-5, "after 50 steps");
+      expect_close(there.v, here.v, 1e-4, "momentum after 50 steps");
       EXPECT_EQ(here.bad, there.bad);
     }
   }
@@ -156,6 +163,7 @@ TEST_F(LargeLangevinOnDevice, FollowsTheCpuOverManySteps) {
 TEST_F(LargeLangevinOnDevice, QuarantineSparesTheOthers) {
   LargeCase net(Nonlinearity::relu, 21, 0, 64);
   expect_quarantine_spares_the_others(on_device(), net, 18);
+  expect_quarantine_spares_the_others(on_device(), net, 18, Integrator::baoab);
   net.add_map();
   expect_quarantine_spares_the_others(on_device(), net, 18);
 }

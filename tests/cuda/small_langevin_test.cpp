@@ -18,7 +18,7 @@ using test::expect_same;
 using Chains = test::HostChains;
 using Net = test::LargeCase;  // its formulas hold for any D
 
-constexpr Integrator both_integrators[] = {Integrator::euler_maruyama, Integrator::leimkuhler_matthews};
+using test::all_integrators;
 
 // Rows between two rows that must stay as they are.
 template <class T>
@@ -65,7 +65,7 @@ class SmallLangevinOnDevice : public ::testing::Test {
   void advance(const Net& net, const LangevinSteps& steps, Chains& chains, std::optional<SmallVariant> variant = {}) {
     const cuda::SmallDeviceNetwork network(net.view(), stream->handle());
     const std::int64_t n = chains.x.rows();
-    Guarded<float> x(chains.x.data(), n, net.D, 7.0f, *stream);
+    Guarded<float> x(chains.x.data(), n, net.D, 7.0f, *stream), v(chains.v.data(), n, net.D, 7.0f, *stream);
     Guarded<std::int64_t> bad(chains.bad.data(), n, 1, -7, *stream);
     cuda::DeviceBuffer<float> u(chains.u.size()), clamp(chains.clamp.size());
     cuda::copy_async(u.data(), chains.u.data(), u.size(), stream->handle());
@@ -73,11 +73,13 @@ class SmallLangevinOnDevice : public ::testing::Test {
     cuda::DeviceChains on_device;
     on_device.n = n;
     on_device.x = x.data();
+    on_device.v = v.data();
     on_device.u = u.data();
     on_device.clamp = clamp.data();
     on_device.first_bad_step = bad.data();
     cuda::advance_small(network, steps, on_device, info, stream->handle(), variant);
     x.download(chains.x.data(), *stream);
+    v.download(chains.v.data(), *stream);
     bad.download(chains.bad.data(), *stream);
   }
 
@@ -108,6 +110,7 @@ class SmallLangevinOnDevice : public ::testing::Test {
       Chains found = before;
       advance(net, steps, found, v);
       ASSERT_NO_FATAL_FAILURE(expect_same(found.x, expected.x, "chains"));
+      ASSERT_NO_FATAL_FAILURE(expect_same(found.v, expected.v, "momentum"));
       ASSERT_EQ(found.bad, expected.bad);
     }
   }
@@ -137,7 +140,7 @@ TEST_F(SmallLangevinOnDevice, StepsAreTheCpusForAllSizesAndKernels) {
           if (N == 33 || N == 257) net.add_map();
           const auto prepared = cpu->prepare(net.view());
           const std::int64_t n = numbers_of_chains[which++ % std::size(numbers_of_chains)];
-          for (const Integrator integrator : both_integrators) {
+          for (const Integrator integrator : all_integrators) {
             Chains before(net, n);
             if (N == 32 || N == 257) before.hold_every(2);
             LangevinSteps steps = late_steps(5, integrator);
@@ -177,7 +180,7 @@ TEST_F(SmallLangevinOnDevice, WeightsThatDoNotFitIntoSharedMemoryAreStreamed) {
     for (const std::int64_t D : {1, 2, 3, 16}) {
       Net net(phi, D, D == 3 ? 2 : 0, 1000);
       const auto prepared = cpu->prepare(net.view());
-      const LangevinSteps steps = late_steps(3, Integrator::euler_maruyama);
+      const LangevinSteps steps = late_steps(3, D == 2 ? Integrator::baoab : Integrator::euler_maruyama);
       Chains before(net, 33), expected = before;
       cpu->advance(*prepared, steps, expected.block());
       const Matrix<float> points = test::normal_matrix(33, net.D + net.U, 12);
@@ -228,7 +231,7 @@ TEST_F(SmallLangevinOnDevice, BadChainsAreQuarantinedAtTheStepOfTheCpu) {
   for (const std::int64_t D : {1, 2, 5}) {
     Net net(Nonlinearity::relu, D, 0, 33);
     const auto prepared = cpu->prepare(net.view());
-    LangevinSteps steps = late_steps(40, Integrator::euler_maruyama);
+    LangevinSteps steps = late_steps(40, D == 2 ? Integrator::baoab : Integrator::euler_maruyama);
     steps.bound = 2.5f;
     Chains before(net, 100);
     before.x(3, 0) = NAN;
@@ -249,7 +252,7 @@ TEST_F(SmallLangevinOnDevice, BadChainsAreQuarantinedAtTheStepOfTheCpu) {
 
 TEST_F(SmallLangevinOnDevice, CallsMayEndAnywhere) {
   for (const std::int64_t D : {1, 2, 3}) {
-    for (const Integrator integrator : both_integrators) {
+    for (const Integrator integrator : all_integrators) {
       Net net(Nonlinearity::relu, D, 0, 40);
       const LangevinSteps all = late_steps(11, integrator);
       Chains together(net, 33), apart = together;
@@ -261,6 +264,7 @@ TEST_F(SmallLangevinOnDevice, CallsMayEndAnywhere) {
         advance(net, some, apart);
       }
       expect_same(apart.x, together.x, "in several calls");
+      expect_same(apart.v, together.v, "in several calls");
     }
   }
 }

@@ -243,6 +243,23 @@ TEST(Config, OtherKeysThatContradictEachOther) {
   EXPECT_THAT(refusal(sampler_only + "[training.quality]\nconfinement = 8"), HasSubstr("takes none"));
 }
 
+TEST(Config, MomentumBelongsToAReversibleDriftOfTheOutputs) {
+  const std::string ring = "[data]\nkind = \"ring\"\n", baoab = "[sampling]\nintegrator = \"baoab\"\n";
+  EXPECT_THAT(refusal(ring + "[sampling]\nfriction = 2.0"), HasSubstr("it belongs to: baoab"));
+  EXPECT_THAT(refusal(ring + baoab + "friction = 0.0"), HasSubstr("> 0"));
+  EXPECT_THAT(refusal(ring + baoab + "[sampling.record]\nreservoir = true"), HasSubstr("that the reservoir has not"));
+  EXPECT_THAT(refusal(ring + baoab + "[sampling.irreversible]\nstrength = 1.0"), HasSubstr("needs a reversible drift"));
+  EXPECT_THAT(refusal(ring + baoab + "[evaluation]\naccelerate = [1.0]"), HasSubstr("have no momentum"));
+  const std::string trained = ring + "[model]\nirreversible = 1.0\n" + baoab;
+  EXPECT_THAT(refusal(trained), HasSubstr("sampling.drift = \"score\""));
+  EXPECT_NO_THROW(parse_config(trained + "drift = \"score\"\n", "m.toml"));
+
+  // a step is then a length, not its square
+  Config config = parse_config(ring + baoab + "schedule = \"last_level\"\n[training.noise]\nlast = 0.2\n", "m.toml");
+  resolve(config, {2, 0, 10000, false});
+  EXPECT_DOUBLE_EQ(config.sampling.dt, 0.1 * 0.2);
+}
+
 TEST(Config, MissingPathIsToldWhenTheRunNeedsIt) {
   const Config config = parse_config("[data]\nkind = \"idx\"\npath = \"\"\n", "m.toml");
   try {

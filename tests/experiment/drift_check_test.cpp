@@ -116,6 +116,18 @@ TEST_F(DriftCheckTest, FiguresReachMetricsAndReport) {
   EXPECT_THAT(test::read_text(outcome.folder / "report.html"), HasSubstr("where the largest stable step is"));
 }
 
+// The stiffest mode bears a step of 2 / k, or 2 / sqrt(k) with momentum.
+TEST_F(DriftCheckTest, MomentumBearsLongerSteps) {
+  std::vector<std::string> settings{"sampling.schedule=\"last_level\"", "sampling.dt=0.9"};
+  const DriftCheck plain = look(eight, settings);
+  settings.push_back("sampling.integrator=\"baoab\"");
+  const DriftCheck momentum = look(eight, settings);
+  EXPECT_DOUBLE_EQ(momentum.stable_dt, std::sqrt(2.0 * plain.stable_dt));
+  settings[1] = "sampling.dt=" + std::to_string(0.9 * momentum.stable_dt);
+  for (const std::string& warning : look(eight, settings).warnings)
+    EXPECT_FALSE(warning.starts_with("sampling.dt")) << warning;
+}
+
 TEST_F(DriftCheckTest, ForecastsBeforeThereAreWeights) {
   Config config = parse_config(eight, "eight.toml", {"sampling.schedule=\"last_level\"", "sampling.dt=0.5"});
   resolve(config, facts_of(prepare_data(config)));
@@ -130,6 +142,10 @@ TEST_F(DriftCheckTest, ForecastsBeforeThereAreWeights) {
   EXPECT_THAT(lines[0], HasSubstr("sampling.annealed.dt0 = 0.1; an exact score bears up to 2"));
   EXPECT_EQ(lines[0].find("too large"), std::string::npos);
   EXPECT_THAT(lines[1], HasSubstr("sigmoid is bounded"));
+  config = parse_config(eight, "eight.toml",
+                        {"sampling.schedule=\"last_level\"", "sampling.dt=0.05", "sampling.integrator=\"baoab\""});
+  resolve(config, facts_of(prepare_data(config)));
+  EXPECT_THAT(drift_forecast(config, 2)[0], HasSubstr("bears up to 0.2 at the last level (2 sigma)"));
 }
 
 }  // namespace

@@ -48,18 +48,22 @@ class ChainEngine : public testing::Test {
     Matrix<float> x(1, D);
     draw_initial_state(run.initial, network.runnable.view(), run.seed,
                        run.first_chain + static_cast<std::uint64_t>(chain), x);
+    Matrix<float> v(1, D);
+    draw_initial_momentum(run.seed, run.first_chain + static_cast<std::uint64_t>(chain), run.first_step, v);
     std::vector<std::vector<float>> states;
     std::int64_t bad = -1;
     for (std::int64_t t = 0; t < n_steps; ++t) {
       LangevinSteps steps;
       steps.integrator = run.integrator;
       steps.dt = static_cast<float>(run.stages.front().dt);
+      steps.friction = static_cast<float>(run.stages.front().friction);
       steps.seed = run.seed;
       steps.first_chain = run.first_chain + static_cast<std::uint64_t>(chain);
       steps.first_step = run.first_step + static_cast<std::uint64_t>(t);
       steps.n_steps = 1;
       ChainBlock block;
       block.x = x;
+      block.v = v;
       std::vector<float> now;
       if (!u.empty()) {
         now = u[static_cast<std::size_t>(t)];
@@ -103,6 +107,27 @@ TEST_F(ChainEngine, KeepsTheDrawsThatTheScheduleSays) {
     }
     EXPECT_TRUE(std::equal(result.last_draw.row(chain), result.last_draw.row(chain) + 2, states.back().begin()));
   }
+}
+
+// v is at rest when a run begins, and goes on from draw to draw; a run that begins later begins with another one.
+TEST_F(ChainEngine, MomentumStartsAtRestAndGoesOn) {
+  const Prepared network(*backend, some_network(Nonlinearity::relu, 2, 0, 30));
+  Stage moving = stage(0);
+  moving.friction = 1.5;
+  SamplingRun run = run_of(network, 5, plain_schedule(moving, 7, 20, 6));
+  run.integrator = Integrator::baoab;
+  run.first_step = 3;
+  run.first_chain = 100;
+  KeepingSink sink;
+  run_chains(*backend, run, &sink);
+  const std::int64_t steps[] = {13, 19, 25, 27};
+  for (std::int64_t chain = 0; chain < 5; ++chain) {
+    const auto states = path(network, run, chain, 27);
+    for (std::int64_t d = 0; d < 4; ++d)
+      EXPECT_EQ(sink.draws.at(d).x.at(100 + chain), states[static_cast<std::size_t>(steps[d] - 1)]) << d;
+  }
+  run.stages.back().friction = 0.0;
+  EXPECT_THROW(run_chains(*backend, run, nullptr), Error);
 }
 
 TEST_F(ChainEngine, AScheduleWithoutStepsGivesTheStart) {

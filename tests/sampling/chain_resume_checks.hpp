@@ -60,12 +60,13 @@ struct KindOfRun {
     stage.network = fine->network.get();
     stage.sigma = 0.2;
     stage.dt = 0.05;
+    stage.friction = 2.0;
     stage.bound = 1.15 * 1.5 * std::sqrt(static_cast<double>(k.D));  // some of the chains begin beyond it and are lost
     if (k.annealed) {
       Stage first = stage;
       first.network = coarse->network.get();
       first.sigma = 0.7;
-      run.stages = annealed_schedule({first, stage}, 7, 0.05, 20, 6);
+      run.stages = annealed_schedule({first, stage}, 7, 0.05, 20, 6, k.integrator);
     } else {
       run.stages = plain_schedule(stage, 5, 20, 6);
     }
@@ -142,10 +143,13 @@ inline void expect_every_pause_is_a_place_to_go_on(Backend& backend, const Kind&
   if (!wrong.x.empty()) wrong.x = Matrix<float>(wrong.x.rows() + 1, k.D);
   wrong.stage = 99;
   EXPECT_THROW(run_chains(backend, run, nullptr, {}, going_on), Error);
+  wrong = positions[1];
+  if (!wrong.x.empty()) wrong.v = wrong.v.empty() ? Matrix<float>(1, 1) : Matrix<float>();  // of another integrator
+  EXPECT_THROW(run_chains(backend, run, nullptr, {}, going_on), Error);
 }
 
 inline std::vector<Kind> kinds_of_run() {
-  constexpr auto em = Integrator::euler_maruyama, lm = Integrator::leimkuhler_matthews;
+  constexpr auto em = Integrator::euler_maruyama, lm = Integrator::leimkuhler_matthews, momentum = Integrator::baoab;
   return {Kind{"plain", 1, 0, 9, false, false, false, false, em},
           Kind{"tiles", 2, 0, 9, false, false, false, false, em, 320},
           Kind{"annealed", 2, 0, 9, false, true, true, false, em},
@@ -158,7 +162,10 @@ inline std::vector<Kind> kinds_of_run() {
           Kind{"large", 20, 0, 33, false, true, true, false, em},
           Kind{"large_inputs_and_denoising", 20, 1, 33, false, true, true, true, lm},
           Kind{"large_reservoir", 20, 0, 33, true, false, false, false, em},
-          Kind{"large_midpoint", 20, 1, 33, false, true, false, true, lm}};
+          Kind{"large_midpoint", 20, 1, 33, false, true, false, true, lm},
+          Kind{"momentum_tiles", 2, 0, 9, false, false, false, false, momentum, 320},
+          Kind{"annealed_momentum_and_clamp", 2, 1, 9, false, true, true, true, momentum},
+          Kind{"large_momentum", 20, 1, 33, false, true, false, true, momentum}};
 }
 
 }  // namespace tarn::test

@@ -15,6 +15,13 @@ namespace {
 using test::normals;
 using test::some_network;
 
+TEST(InitialLaw, MomentumIsReadFromTheSecondNoise) {
+  Matrix<float> v(40, 3), xi(40, 3);
+  draw_initial_momentum(7, 1000, 12, v);
+  fill_normals(7, Stream::dynamics_second, 1000, 12, 1, xi);
+  EXPECT_EQ(v, xi);
+}
+
 TEST(InitialLaw, NormalAndUniformAreReadFromTheirStream) {
   const RunnableNetwork network(some_network(Nonlinearity::relu, 3, 0, 8));
   constexpr std::int64_t n = 40;

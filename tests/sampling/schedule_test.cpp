@@ -47,6 +47,21 @@ TEST(Schedule, AnnealedTakesEachLevelInTurnWithItsOwnStep) {
   EXPECT_THROW(annealed_schedule({}, 5, 0.2, 0, 0), Error);
 }
 
+// A law sigma times as wide: x = sigma y, and v keeps its law, so time goes sigma times as slowly; for the plain dynamics it is sigma^2.
+TEST(Schedule, AnnealedMomentumScalesItsTimeBySigma) {
+  std::vector<Stage> levels(2);
+  levels[0].sigma = 0.8;
+  levels[1].sigma = 0.1;
+  for (Stage& level : levels) level.friction = 1.5;
+  const auto stages = annealed_schedule(levels, 5, 0.2, 3, 0, Integrator::baoab);
+  ASSERT_EQ(stages.size(), 3u);
+  for (const Stage& stage : stages) {
+    EXPECT_DOUBLE_EQ(stage.dt, 0.2 * stage.sigma);
+    EXPECT_DOUBLE_EQ(stage.friction * stage.dt, 1.5 * 0.2);
+  }
+  EXPECT_DOUBLE_EQ(annealed_schedule(levels, 5, 0.2, 3, 0)[0].friction, 1.5);
+}
+
 TEST(Schedule, BoundFollowsDataAndNoise) {
   EXPECT_DOUBLE_EQ(chain_bound(3.0, 4.0, 9, 1.0), 3.0 * 5.0);
   EXPECT_DOUBLE_EQ(chain_bound(3.0, 4.0, 100, 0.0), 12.0);

@@ -28,6 +28,7 @@ struct LangevinSteps {
   std::uint64_t first_step = 0;   ///< step number of the first step's noise
   std::int64_t n_steps = 0;
   float bound = std::numeric_limits<float>::infinity();  ///< chains with |x| beyond it are quarantined
+  float friction = 0.0f;                                 ///< gamma > 0, a unit of time; `baoab` only
 };
 
 /// The state of a block of chains. A quarantined chain reads NaN from its first bad step on and never touches another.
@@ -38,6 +39,9 @@ struct ChainBlock {
       clamp{};  ///< `[n_chains, D]`: finite entries hold the output there, NaN leaves it free; or empty
   std::int64_t* first_bad_step =
       nullptr;  ///< `[n_chains]`: -1 while well, else the number of the first bad step; required
+  /// `[n_chains, D]` momentum, advanced in place with `x`; 0 where an output is held, NaN where the chain is. Required by `baoab`, else
+  /// not looked at.
+  MatrixView<float> v{};
 };
 
 /// Reservoir mode carries the neurons' state as well: `r` `[n_chains, N]`, `x = r W_out^T`.
@@ -81,7 +85,7 @@ class Chains {
   virtual void begin_draw(const DrawRequest& request) = 0;
   /// Waits for the draw that was begun; its memory is good until the next one begins.
   virtual ChainDraw finish_draw() = 0;
-  /// Copies state and first bad steps to a block of the same shape; `x` and `r` where there is room, other parts are not looked at.
+  /// Copies state and first bad steps to a block of the same shape; `x`, `v` and `r` where there is room, other parts are not looked at.
   /// Waits.
   virtual void store(const ReservoirBlock& block) = 0;
   /// First bad steps `[n_chains]` as of some recent step, without waiting for the last ones.
@@ -118,7 +122,7 @@ class Backend {
   /// chain does not depend on the others. For D <= 16 the result is the same bits on every device, tiling and thread count.
   virtual void advance(const PreparedNetwork& network, const LangevinSteps& steps, const ChainBlock& block) = 0;
 
-  /// The same in reservoir mode; `block.chains.x` holds `r W_out^T` on return.
+  /// The same in reservoir mode; `block.chains.x` holds `r W_out^T` on return. There is no momentum there.
   virtual void advance_reservoir(const PreparedNetwork& network, const LangevinSteps& steps,
                                  const ReservoirBlock& block) = 0;
 

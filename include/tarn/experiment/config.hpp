@@ -192,7 +192,7 @@ struct InitialConfig {
   bool operator==(const InitialConfig&) const = default;
 };
 
-/// `[sampling.annealed]`, with `schedule = "annealed"`: each level's weights in turn, `dt = dt0 sigma^2`.
+/// `[sampling.annealed]`, with `schedule = "annealed"`: each level's weights in turn, `dt = dt0 sigma^2`, or `dt0 sigma` by baoab.
 struct AnnealedConfig {
   std::int64_t steps_per_level = 5;
   double dt0 = 0.1;
@@ -223,7 +223,8 @@ struct SamplingConfig {
   std::int64_t steps = 0;                     ///< last_level (recipe)
   double dt = 0.0;                            ///< last_level, in units of tau (recipe)
   std::string schedule = "annealed";          ///< last_level, annealed
-  std::string integrator = "euler_maruyama";  ///< euler_maruyama, leimkuhler_matthews
+  std::string integrator = "euler_maruyama";  ///< euler_maruyama, leimkuhler_matthews, baoab
+  double friction = 1.0;                      ///< baoab: gamma; annealed: gamma sigma
   std::string noise = "output";               ///< output, private
   std::string drift = "circuit";              ///< circuit, score: what runs of a network with a trained J
   std::int64_t thin = 0;                      ///< every so many steps a draw is kept; 0 = the final state only
@@ -255,6 +256,9 @@ struct EvaluationConfig {
   std::vector<double> accelerate;    ///< plane: strengths of irreversible drifts run beside the reversible one
   double accelerate_time = 40.0;     ///< ... for so long at rest, for the autocorrelation times
   std::int64_t accelerate_chains = 2000;  ///< ... on so many chains
+  std::vector<std::string> adaptation;    ///< HEE: laws on which dynamics with and without momentum are compared
+  std::int64_t adaptation_data = 32;      ///< ... "posterior": those of the first so many data
+  std::int64_t adaptation_chains = 256;   ///< ... by so many chains in all
   std::int64_t grid = 10;                 ///< images: a grid of so many rows and columns
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
   std::int64_t last_level_chains = 1000;  ///< images: chains that take those further steps

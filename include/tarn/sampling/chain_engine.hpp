@@ -59,8 +59,9 @@ struct SamplingPosition {
   std::int64_t done = 0, draw = 0;  ///< steps taken and draws kept by the tile's chains
   double stage_start = 0.0;         ///< time at which the stage began
   double chain_steps = 0.0;         ///< taken by all chains
-  Matrix<float> x, r;       ///< state of the tile's chains, `[n, D]` and `[n, N]`; empty where the tile has not begun
-  Matrix<float> last_draw;  ///< `[n_chains, D]`; rows of chains that have not begun are of no meaning
+  Matrix<float> x, v,
+      r;  ///< state of the tile's chains, `[n, D]`, `[n, D]`, `[n, N]`; empty where the tile has not begun
+  Matrix<float> last_draw;                   ///< `[n_chains, D]`; rows of chains that have not begun are of no meaning
   std::vector<std::int64_t> first_bad_step;  ///< `[n_chains]`
 };
 

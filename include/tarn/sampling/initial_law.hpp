@@ -28,6 +28,11 @@ void draw_initial_state(const InitialLaw& law, const NetworkView& network, std::
                         std::uint64_t first_chain, MatrixView<float> x, MatrixView<float> r = {},
                         MatrixView<const float> P = {});
 
+/// The momentum of chains at rest, standard normals, written to `v` `[n_chains, D]`: those of stream `dynamics_second` at the step with which
+/// the chains begin.
+void draw_initial_momentum(std::uint64_t seed, std::uint64_t first_chain, std::uint64_t first_step,
+                           MatrixView<float> v);
+
 /// How far out chains start: a norm that next to none of them exceeds (six standard deviations of each output, or the ends of a bounded
 /// law), so that a bound can leave room for it. Depends on law and weights alone.
 double initial_reach(const InitialLaw& law, const NetworkView& network);

@@ -20,6 +20,7 @@ struct Stage {
   std::int64_t thin = 0;  ///< a draw is kept after every `thin` steps of the stage; 0 = none
   bool keep_end = false;  ///< a draw is kept after its last step in any case
   double bound = 0.0;     ///< chains with |x| beyond it are quarantined; 0 = not finite only
+  double friction = 0.0;  ///< gamma > 0 of chains with momentum, a unit of time; else of no meaning
 };
 
 /// Draws that a stage keeps.
@@ -35,7 +36,11 @@ std::vector<Stage> plain_schedule(Stage last_level, std::int64_t burn_in, std::i
 
 /// Annealed Langevin dynamics (Song and Ermon 2019): each level in turn, largest sigma first, with `dt = dt0 sigma^2`; a draw is kept
 /// at the end. `levels` give network, sigma and bound. Then `then_steps` further steps at the last level, with a draw every `thin`.
+///
+/// Chains with momentum live in another time: what takes them a time `sigma` takes the others `sigma^2`. For them `dt = dt0 sigma` and the
+/// friction is `gamma / sigma`, so that a step turns over the same share of v at each level; v itself has one law at all of them.
 std::vector<Stage> annealed_schedule(std::vector<Stage> levels, std::int64_t steps_per_level, double dt0,
-                                     std::int64_t then_steps, std::int64_t thin);
+                                     std::int64_t then_steps, std::int64_t thin,
+                                     Integrator integrator = Integrator::euler_maruyama);
 
 }  // namespace tarn

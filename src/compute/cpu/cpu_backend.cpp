@@ -66,6 +66,7 @@ void CpuBackend::advance(const PreparedNetwork& network, const LangevinSteps& st
   const CpuNetwork& net = own(network);
   check_chains(net.view(), block);
   check_steps(steps);
+  check_momentum(steps, block);
   if (!net.small()) return advance_large(net.large(), steps, block, n_threads_);
   const auto& kernels = small_kernels(current_isa());
   const SmallLangevinCall call{net.small(), steps, block};
@@ -91,6 +92,7 @@ void CpuBackend::advance_reservoir(const PreparedNetwork& network, const Langevi
   const CpuNetwork& net = own(network);
   check_reservoir(net.view(), block);
   check_steps(steps);
+  check_no_momentum(steps);
   advance_reservoir_large(net.large(), steps, block, n_threads_);
 }
 

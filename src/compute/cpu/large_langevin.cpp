@@ -12,12 +12,13 @@ namespace {
 struct LangevinWorker {
   DriftTile drift;
   TileNoise noise;
-  Panels clamp;
+  Panels clamp, momentum;
 
   LangevinWorker(const LargeNetwork& network, const LangevinSteps& steps, const ChainBlock& block,
                  std::int64_t n_chains)
       : drift(network, n_chains), noise(steps, network.n_outputs, n_chains, drift.kernels()) {
     if (block.clamp.data) clamp = Panels(n_chains, network.n_outputs);
+    if (steps.integrator == Integrator::baoab) momentum = Panels(n_chains, network.n_outputs);
   }
 
   void run(const LargeNetwork& network, const LangevinSteps& steps, const ChainBlock& block, ChainRange chains) {
@@ -25,6 +26,7 @@ struct LangevinWorker {
     drift.state().load(0, block.x.slice(chains.begin, chains.end));
     if (network.n_columns > D) drift.state().load(D, block.u.slice(chains.begin, chains.end));
     if (!clamp.empty()) clamp.load(0, block.clamp.slice(chains.begin, chains.end));
+    if (!momentum.empty()) momentum.load(0, block.v.slice(chains.begin, chains.end));
     noise.start(chains.begin, n);
 
     PanelUpdate q;
@@ -32,6 +34,7 @@ struct LangevinWorker {
     q.dt = steps.dt;
     q.scale = noise.scale();
     q.limit = square_limit(steps.bound);
+    q.momentum = momentum_step(steps);
     for (std::int64_t t = 0; t < steps.n_steps; ++t) {
       const std::uint64_t step = steps.first_step + static_cast<std::uint64_t>(t);
       drift.evaluate(n);
@@ -43,12 +46,14 @@ struct LangevinWorker {
         q.xi = noise.xi(p);
         q.xi_next = noise.xi_next(p);
         q.clamp = clamp.empty() ? nullptr : clamp.panel(p);
+        q.v = momentum.empty() ? nullptr : momentum.panel(p);
         if (const std::uint32_t escaped = drift.kernels().update(q))
           note_escaped(escaped, p, chains, step, block.first_bad_step);
       }
       noise.turn();
     }
     drift.state().store(0, block.x.slice(chains.begin, chains.end));
+    if (!momentum.empty()) momentum.store(0, block.v.slice(chains.begin, chains.end));
   }
 };
 

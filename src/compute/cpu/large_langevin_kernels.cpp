@@ -49,12 +49,14 @@ void leak(float* f, const float* x, const float* c, std::int64_t n_outputs) {
   }
 }
 
-// Lanes of one pack whose |x|^2 is not within the limit: NaN from here on.
-TARN_HD std::uint32_t silence(float* x, std::int64_t n_outputs, Pack square, float limit) {
+// Lanes of one pack whose |x|^2 is not within the limit: NaN from here on, and so is v, where given.
+TARN_HD std::uint32_t silence(float* x, float* momentum, std::int64_t n_outputs, Pack square, float limit) {
   const Mask well = square <= Pack(limit);
   if (!any(!well)) return 0;
   for (std::int64_t i = 0; i < n_outputs * panel_lanes; i += panel_lanes) {
-    select(well, Pack::load(x + i), Pack(std::numeric_limits<float>::quiet_NaN())).store(x + i);
+    const Pack nan(std::numeric_limits<float>::quiet_NaN());
+    select(well, Pack::load(x + i), nan).store(x + i);
+    if (momentum) select(well, Pack::load(momentum + i), nan).store(momentum + i);
   }
   std::uint32_t bits = 0;
   for (int i = 0; i < pack_lanes; ++i) bits |= lane(well, i) ? 0 : std::uint32_t{1} << i;
@@ -67,20 +69,29 @@ std::uint32_t update(const PanelUpdate& q) {
     Pack square(0.0f);
     for (std::int64_t d = 0; d < q.n_outputs; ++d) {
       const std::int64_t i = d * panel_lanes + v * pack_lanes;
-      Pack x = fma(Pack(q.dt), Pack::load(q.f + i), Pack::load(q.x + i));
-      if (q.xi) {
-        Pack xi = Pack::load(q.xi + i);
-        if (q.xi_next) xi = xi + Pack::load(q.xi_next + i);
-        x = fma(Pack(q.scale), xi, x);
+      Pack x = Pack::load(q.x + i);
+      if (q.v) {
+        Pack momentum = Pack::load(q.v + i);
+        take_momentum_step(q.momentum, Pack::load(q.f + i), q.xi ? Pack::load(q.xi + i) : Pack(0.0f), x, momentum);
+        momentum.store(q.v + i);
+      } else {
+        x = fma(Pack(q.dt), Pack::load(q.f + i), x);
+        if (q.xi) {
+          Pack xi = Pack::load(q.xi + i);
+          if (q.xi_next) xi = xi + Pack::load(q.xi_next + i);
+          x = fma(Pack(q.scale), xi, x);
+        }
       }
       if (q.clamp) {
         const Pack held = Pack::load(q.clamp + i);
         x = select(held == held, held, x);
+        if (q.v) select(held == held, Pack(0.0f), Pack::load(q.v + i)).store(q.v + i);
       }
       x.store(q.x + i);
       square = fma(x, x, square);
     }
-    bits |= silence(q.x + v * pack_lanes, q.n_outputs, square, q.limit) << (v * pack_lanes);
+    float* const momentum = q.v ? q.v + v * pack_lanes : nullptr;
+    bits |= silence(q.x + v * pack_lanes, momentum, q.n_outputs, square, q.limit) << (v * pack_lanes);
   }
   return bits;
 }
@@ -93,7 +104,7 @@ std::uint32_t escaped(float* x, std::int64_t n_outputs, float limit, int packs) 
       const Pack value = Pack::load(x + d * panel_lanes + v * pack_lanes);
       square = fma(value, value, square);
     }
-    bits |= silence(x + v * pack_lanes, n_outputs, square, limit) << (v * pack_lanes);
+    bits |= silence(x + v * pack_lanes, nullptr, n_outputs, square, limit) << (v * pack_lanes);
   }
   return bits;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "gemm.hpp"
+#include "momentum_step.hpp"
 #include "tarn/core/isa.hpp"
 
 namespace tarn::cpu {
@@ -18,7 +19,8 @@ struct PanelNoise {
   int packs = 2;  ///< 16 lanes each
 };
 
-/// One Langevin update of a panel: `x += dt f + scale (xi + xi_next)`, then clamp, then the bound.
+/// One Langevin update of a panel: `x += dt f + scale (xi + xi_next)`, or, where `v` is given, a step with momentum; then clamp, then the
+/// bound.
 struct PanelUpdate {
   std::int64_t n_outputs = 0;
   int packs = 2;
@@ -29,6 +31,8 @@ struct PanelUpdate {
   const float* clamp = nullptr;    ///< `[D][32]`, NaN leaves free, or null
   float dt = 0.0f, scale = 0.0f;
   float limit = 0.0f;  ///< of |x|^2
+  float* v = nullptr;  ///< `[D][32]` or null
+  MomentumStep momentum;
 };
 
 struct LargeLangevinKernels {

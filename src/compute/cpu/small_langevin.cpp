@@ -1,11 +1,13 @@
 // Small-D chains: state, drift and noise live in registers and L1 for all steps of a call; the hidden layer is never written.
 //   x <- x + dt f(x) + noise,  f(x) = (-x + phi([x u] W_in^T + b) W_out^T + c) M^T
+// or, with a momentum, as momentum_step.hpp has it.
 // Lanes are chains. Each chain sums over neurons in one fixed order (docs/architecture.md, decision 2): neuron j into partial
 // sum j mod 32, ascending, by fma; the 32 partial sums are then combined as a balanced tree. So its path has the same bits for
 // any tile, thread count, instruction set or device. Compiled once per instruction set.
 #include <cmath>
 #include <limits>
 
+#include "momentum_step.hpp"
 #include "small_kernels.hpp"
 #include "tarn/core/activations.hpp"
 #include "tarn/core/normal_transform.hpp"
@@ -156,8 +158,9 @@ struct NoiseReader {
 };
 
 // Chains that are not finite or beyond the bound read NaN from here on; the first such step is kept.
+// A momentum that is not finite has moved x to where it is not either, so x alone is looked at.
 template <int V, class E>
-TARN_HD void quarantine(const E& e, float bound, std::uint64_t step, int n, Pack (&z)[E::max_K][V],
+TARN_HD void quarantine(const E& e, float bound, std::uint64_t step, int n, Pack (&z)[E::max_K][V], Pack (*momentum)[V],
                         std::int64_t* first_bad_step) {
   const float limit =
       bound * bound < std::numeric_limits<float>::max() ? bound * bound : std::numeric_limits<float>::max();
@@ -167,7 +170,9 @@ TARN_HD void quarantine(const E& e, float bound, std::uint64_t step, int n, Pack
     const Mask well = square <= Pack(limit);
     const Mask bad = !well;
     if (!any(bad)) continue;
-    for (int d = 0; d < e.D(); ++d) z[d][v] = select(well, z[d][v], Pack(std::numeric_limits<float>::quiet_NaN()));
+    const Pack nan(std::numeric_limits<float>::quiet_NaN());
+    for (int d = 0; d < e.D(); ++d) z[d][v] = select(well, z[d][v], nan);
+    for (int d = 0; momentum && d < e.D(); ++d) momentum[d][v] = select(well, momentum[d][v], nan);
     for (int i = 0; i < pack_lanes && v * pack_lanes + i < n; ++i) {
       std::int64_t& first = first_bad_step[v * pack_lanes + i];
       if (first < 0 && lane(bad, i)) first = static_cast<std::int64_t>(step);
@@ -175,7 +180,7 @@ TARN_HD void quarantine(const E& e, float bound, std::uint64_t step, int n, Pack
   }
 }
 
-template <Nonlinearity phi, int D_, int K_>
+template <Nonlinearity phi, int D_, int K_, bool has_momentum>
 void advance_pass(const SmallLangevinCall& call, std::int64_t begin, int n) {
   constexpr int V = packs_a_pass<phi, D_>();
   using E = Extents<D_, K_>;
@@ -187,9 +192,16 @@ void advance_pass(const SmallLangevinCall& call, std::int64_t begin, int n) {
   // Leimkuhler and Matthews (2013): each normal serves two steps at half weight.
   const Pack scale(static_cast<float>(std::sqrt(midpoint ? 0.5 * s.dt : 2.0 * s.dt) * s.noise_scale));
 
+  MomentumStep momentum_step;
+  if constexpr (has_momentum) momentum_step = tarn::momentum_step(s);
+
   Pack z[E::max_K][V], drift[E::max_D][V], normal[E::max_D][V], next[E::max_D][V];
+  Pack momentum[has_momentum ? E::max_D : 1][V];
   for (int k = 0; k < e.D(); ++k) gather<V>(call.block.x.row(begin) + k, e.D(), n, z[k]);
   for (int k = e.D(); k < e.K(); ++k) gather<V>(call.block.u.row(begin) + (k - e.D()), e.K() - e.D(), n, z[k]);
+  if constexpr (has_momentum) {
+    for (int d = 0; d < e.D(); ++d) gather<V>(call.block.v.row(begin) + d, e.D(), n, momentum[d]);
+  }
   const std::uint64_t subsequence =
       static_cast<std::uint64_t>(Stream::dynamics) << 48 | (s.first_chain + static_cast<std::uint64_t>(begin));
   NoiseReader<V, E::max_D> noise{s.seed, subsequence, e.D(), step_stride(e.D())};
@@ -210,18 +222,31 @@ void advance_pass(const SmallLangevinCall& call, std::int64_t begin, int n) {
     }
     drift_of<phi, V>(net, e, z, drift);
     for (int d = 0; d < e.D(); ++d) {
-      for (int v = 0; v < V; ++v) z[d][v] = fma(scale, normal[d][v], fma(dt, drift[d][v], z[d][v]));
+      for (int v = 0; v < V; ++v) {
+        if constexpr (has_momentum) {
+          take_momentum_step(momentum_step, drift[d][v], normal[d][v], z[d][v], momentum[d][v]);
+        } else {
+          z[d][v] = fma(scale, normal[d][v], fma(dt, drift[d][v], z[d][v]));
+        }
+      }
     }
     if (call.block.clamp.data) {
       for (int d = 0; d < e.D(); ++d) {
         Pack held[V];
         gather<V>(call.block.clamp.row(begin) + d, e.D(), n, held);
-        for (int v = 0; v < V; ++v) z[d][v] = select(held[v] == held[v], held[v], z[d][v]);  // NaN leaves it free
+        for (int v = 0; v < V; ++v) {
+          const Mask is_held = held[v] == held[v];  // NaN leaves it free
+          z[d][v] = select(is_held, held[v], z[d][v]);
+          if constexpr (has_momentum) momentum[d][v] = select(is_held, Pack(0.0f), momentum[d][v]);
+        }
       }
     }
-    quarantine<V>(e, s.bound, step, n, z, call.block.first_bad_step + begin);
+    quarantine<V>(e, s.bound, step, n, z, has_momentum ? momentum : nullptr, call.block.first_bad_step + begin);
   }
   for (int k = 0; k < e.D(); ++k) scatter<V>(z[k], call.block.x.row(begin) + k, e.D(), n);
+  if constexpr (has_momentum) {
+    for (int d = 0; d < e.D(); ++d) scatter<V>(momentum[d], call.block.v.row(begin) + d, e.D(), n);
+  }
 }
 
 template <Nonlinearity phi, int D_, int K_>
@@ -257,7 +282,11 @@ void for_passes(const SmallNetwork& net, std::int64_t begin, std::int64_t end, F
 
 void advance(const SmallLangevinCall& call, std::int64_t begin, std::int64_t end) {
   for_passes(*call.network, begin, end, [&](auto phi, auto D, auto K, std::int64_t first, int n) {
-    advance_pass<phi.value, D.value, K.value>(call, first, n);
+    if (call.steps.integrator == Integrator::baoab) {
+      advance_pass<phi.value, D.value, K.value, true>(call, first, n);
+    } else {
+      advance_pass<phi.value, D.value, K.value, false>(call, first, n);
+    }
   });
 }
 

@@ -36,6 +36,7 @@ void CudaBackend::advance(const PreparedNetwork& network, const LangevinSteps& s
   const CudaNetwork& net = CudaNetwork::of(network, context_);
   check_chains(net.view(), block);
   check_steps(steps);
+  check_momentum(steps, block);
   if (block.x.rows == 0 || steps.n_steps == 0) return;
   const StreamHandle stream = context_.stream.handle();
   const SettleOnThrow settle(stream);
@@ -52,6 +53,7 @@ void CudaBackend::advance_reservoir(const PreparedNetwork& network, const Langev
   const CudaNetwork& net = CudaNetwork::of(network, context_);
   check_reservoir(net.view(), block);
   check_steps(steps);
+  check_no_momentum(steps);
   if (block.r.rows == 0) return;
   const StreamHandle stream = context_.stream.handle();
   const SettleOnThrow settle(stream);
@@ -133,8 +135,8 @@ std::int64_t CudaBackend::steps_a_call(const NetworkView& n, std::int64_t n_chai
 }
 
 ChainMemory CudaBackend::chain_memory(const NetworkView& n, std::int64_t n_chains, bool reservoir) const {
-  // state, inputs, clamps, a draw and the copies that travel; first bad steps; in large D what a tile of chains works in
-  const std::int64_t floats = 5 * n.n_outputs + 2 * n.n_inputs + (reservoir ? 2 * n.n_neurons : 0);
+  // state, momentum, inputs, clamps, a draw and the copies that travel; first bad steps; in large D what a tile of chains works in
+  const std::int64_t floats = 6 * n.n_outputs + 2 * n.n_inputs + (reservoir ? 2 * n.n_neurons : 0);
   const bool products = reservoir || !is_small(n);
   const std::int64_t a_chain = 4 * floats + 8 + (products ? large_bytes_a_chain(n, reservoir) : 0);
   // beside the weights, a tile of the hidden layer that is not cut further, and room for the driver

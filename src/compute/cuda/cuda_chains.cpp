@@ -39,6 +39,8 @@ void CudaChains::advance(const PreparedNetwork& network, const LangevinSteps& st
   context_.capture.enter(CaptureWindow::sampling);
   const NvtxRange range("Chains::advance");
   check_steps(steps);
+  if (block_.chains().r) check_no_momentum(steps);
+  require(steps.integrator != Integrator::baoab || block_.chains().v, "baoab needs a momentum v for each output");
   Look& look = looks_[next_look_];
   if (look.is_queued) {
     look.done.synchronize();
@@ -111,6 +113,7 @@ void CudaChains::store(const ReservoirBlock& block) {
   const StreamHandle stream = context_.stream.handle();
   const SettleOnThrow settle(stream);
   if (block.chains.x.data) copy_async(block.chains.x.data, c.x, c.n * D_, stream);
+  if (block.chains.v.data) copy_async(block.chains.v.data, c.v, c.n * D_, stream);
   if (block.r.data) copy_async(block.r.data, c.r, c.n * N_, stream);
   copy_async(block.chains.first_bad_step, c.first_bad_step, c.n, stream);
   context_.stream.synchronize();

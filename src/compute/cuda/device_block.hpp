@@ -17,6 +17,7 @@ class DeviceBlock {
     if (block.u.size() > 0) load_inputs(block.u, stream);
     if (block.clamp.data) chains_.clamp = copied(clamp_, block.clamp.data, block.clamp.size(), stream);
     chains_.first_bad_step = copied(first_bad_step_, block.first_bad_step, block.x.rows, stream);
+    if (block.v.data) chains_.v = copied(v_, block.v.data, block.v.size(), stream);
   }
   void load(const ReservoirBlock& block, StreamHandle stream) {
     load(block.chains, stream);
@@ -30,6 +31,7 @@ class DeviceBlock {
   void store(const ChainBlock& block, StreamHandle stream) const {
     copy_async(block.x.data, x_.data(), block.x.size(), stream);
     copy_async(block.first_bad_step, first_bad_step_.data(), block.x.rows, stream);
+    if (block.v.data) copy_async(block.v.data, v_.data(), block.v.size(), stream);
   }
   void store(const ReservoirBlock& block, StreamHandle stream) const {
     store(block.chains, stream);
@@ -45,7 +47,7 @@ class DeviceBlock {
     return to.data();
   }
 
-  DeviceBuffer<float> x_, u_, clamp_, r_, P_, private_noise_;
+  DeviceBuffer<float> x_, u_, clamp_, v_, r_, P_, private_noise_;
   DeviceBuffer<std::int64_t> first_bad_step_;
   DeviceChains chains_;
 };

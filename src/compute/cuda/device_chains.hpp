@@ -12,6 +12,7 @@ struct DeviceChains {
   const float* u = nullptr;                ///< `[n, U]`, null where U = 0
   const float* clamp = nullptr;            ///< `[n, D]`, NaN leaves free; or null
   std::int64_t* first_bad_step = nullptr;  ///< `[n]`
+  float* v = nullptr;                      ///< `[n, D]`, or null: no momentum
   float* r = nullptr;                      ///< `[n, N]`, reservoir mode; else null
   const float* P = nullptr;                ///< `[N, D]`, reservoir mode
   const float* private_noise = nullptr;    ///< `[N]`, or null: the noise is the outputs'

@@ -111,6 +111,10 @@ LangevinCall call_of(const LangevinSteps& steps, const DeviceChains& chains, std
   call.limit = square_limit(steps.bound);
   if (chains.clamp) call.clamp = chains.clamp + begin * n_outputs;
   call.first_bad_step = chains.first_bad_step + begin;
+  if (steps.integrator == Integrator::baoab && chains.v) {
+    call.v = chains.v + begin * n_outputs;
+    call.momentum = momentum_step(steps);
+  }
   return call;
 }
 

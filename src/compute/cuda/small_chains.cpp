@@ -184,6 +184,10 @@ void advance_small(const SmallDeviceNetwork& network, const LangevinSteps& s, co
   args.u_stride = network.layout.K - network.layout.D;
   args.clamp = chains.clamp;
   args.first_bad_step = chains.first_bad_step;
+  if (s.integrator == Integrator::baoab) {
+    args.v = chains.v;
+    args.momentum = momentum_step(s);
+  }
   args.seed = s.seed;
   args.subsequence = static_cast<std::uint64_t>(Stream::dynamics) << 48 | s.first_chain;
   args.first_step = s.first_step;
