@@ -13,6 +13,10 @@ set(TARN_KERNEL_EMULATED_SOURCES
   fused_langevin.cu
   fused_tf32_warp.cu
   fused_tf32_warpgroup.cu
+  hee_error.cu
+  hee_learn.cu
+  hee_rows.cu
+  hee_update.cu
   bias_phi.cu
   langevin_update.cu
   moments.cu

@@ -23,7 +23,10 @@ void MappedBatches::fill(std::int64_t first_step, std::int64_t n_steps, MatrixVi
   }
   source_->fill(first_step, n_steps, rows);
   datum_scaling_.apply(rows);
-  if (!plain_) filter_->apply(own.view(), out);
+  // A batch at a time: matrix products of another height may round otherwise, and a row must not depend on what is asked for with it.
+  const std::int64_t size = out.rows / n_steps;
+  for (std::int64_t s = 0; s < n_steps && !plain_; ++s)
+    filter_->apply(own.view().slice(s * size, (s + 1) * size), out.slice(s * size, (s + 1) * size));
   if (scaling_.scale != 1.0 || !scaling_.shift.empty()) apply_scaling(scaling_, out);
 }
 

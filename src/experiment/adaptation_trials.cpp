@@ -12,6 +12,15 @@ namespace {
 
 constexpr double most_bias = 0.05;
 constexpr double step_ratio = 1.35, friction_ratio = 2.0;
+constexpr double last_share = 0.97;  // nearer to the limit of stability a start takes ever longer to be forgotten
+
+// Few coordinates take more draws, since each of them is judged by its own.
+SpeedSettings settings_for(std::int64_t n_coordinates) {
+  SpeedSettings settings;
+  settings.n_draws = std::clamp<std::int64_t>(20000 / n_coordinates, 600, 2000);
+  settings.times_a_run = static_cast<double>(settings.n_draws) / 32.0;
+  return settings;
+}
 
 }  // namespace
 
@@ -141,7 +150,7 @@ AdaptationSearch search_best_step(const AdaptationMethod& method, const Adaptati
     trial.friction = friction;
     chains.use(method, trial.dt, friction);
     chains.start_at(rest);
-    trial.speed = measure_speed(chains);
+    trial.speed = measure_speed(chains, settings_for(chains.n_coordinates()));
     trial.bias = variance_bias(trial.speed.variance, law.variance);
     const double time = trial.admissible() ? trial.speed.worst().time : std::numeric_limits<double>::infinity();
     info("adaptation: {}, {}: step {:.4g}{}: {:.1f} evaluations, variance {:+.1f} %", law.key, method.key, trial.dt,
@@ -165,7 +174,7 @@ AdaptationSearch search_best_step(const AdaptationMethod& method, const Adaptati
     return std::pair(best, least_time);
   };
 
-  const double first = method.has_momentum() ? 0.3 : method.integrator == Integrator::leimkuhler_matthews ? 0.15 : 0.02;
+  const double first = method.has_momentum() ? 0.3 : method.integrator == Integrator::leimkuhler_matthews ? 0.3 : 0.02;
   double friction = 0.0;
   double least = attempt(first, method.has_momentum() ? (friction = 1.0) : 0.0);
   const auto by_friction = [&](double share) {
@@ -179,10 +188,11 @@ AdaptationSearch search_best_step(const AdaptationMethod& method, const Adaptati
   };
   if (method.has_momentum()) by_friction(first);
   const double best_friction = friction;
-  const auto [share, time] = climb(first, step_ratio, least, 1.0, [&](double s) { return attempt(s, best_friction); });
+  const auto [share, time] =
+      climb(first, step_ratio, least, last_share, [&](double s) { return attempt(s, best_friction); });
   least = time;
   // Between the rungs, and for momentum the friction once more.
-  if (share * std::sqrt(step_ratio) < 1.0) attempt(share * std::sqrt(step_ratio), best_friction);
+  if (share * std::sqrt(step_ratio) < last_share) attempt(share * std::sqrt(step_ratio), best_friction);
   if (method.has_momentum()) {
     attempt(share, best_friction * std::sqrt(friction_ratio));
     attempt(share, best_friction / std::sqrt(friction_ratio));

@@ -72,9 +72,11 @@ void check_step(const Config& config, const std::string& key, double dt) {
       curvature += response_curvature(layers[0], config.model.layers[0].eta);
       also = " with its column of unit norm";
     }
-    expect(dt * curvature < 2.0, config, key,
+    // Euler-Maruyama is stable for dt below 2 / curvature, the leapfrog steps of momentum below 2 / sqrt(curvature).
+    const double largest = 2.0 / (config.inference.adaptation == "momentum" ? std::sqrt(curvature) : curvature);
+    expect(dt < largest, config, key,
            "{} is too large for the stiffest unit, {} in layer {}{}: its curvature is {:.4g}; allowed: < {:.3g}", dt,
-           layer.family, l, also, curvature, 2.0 / curvature);
+           layer.family, l, also, curvature, largest);
   }
 }
 

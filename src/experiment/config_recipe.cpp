@@ -238,13 +238,22 @@ void fill_published(Config& config, const DataFacts& facts, Filler& filler, std:
   filler.fill("sampling.initial.std", sampling.initial.std, image_row ? 1e-3 : 1.0);
 }
 
+/// The two keys whose "auto" is no matter of a recipe.
+void fill_automatic(Config& config, const DataFacts& facts, std::vector<std::string>& lines) {
+  LayerConfig& observation = config.model.layers.front();
+  InferenceConfig& inference = config.inference;
+  if (observation.size == 0) {
+    observation.size = facts.n_outputs;
+    lines.push_back(fmt::format("model.layers[0].size = {}, from the data", observation.size));
+  }
+  if (inference.window == 0) {
+    inference.window = std::max<std::int64_t>(1, inference.steps / 2);
+    lines.push_back(fmt::format("inference.window = {}, half of the steps", inference.window));
+  }
+}
+
 void fill_hee(Config& config, const DataFacts& facts, Filler& filler) {
   TrainingConfig& training = config.training;
-  LayerConfig& observation = config.model.layers.front();
-  if (observation.size == 0) observation.size = facts.n_outputs;
-  if (config.inference.window == 0) {
-    config.inference.window = std::max<std::int64_t>(1, config.inference.steps / 2);
-  }
   std::int64_t batch = 256;
   while (batch > facts.n_items && batch > 1) batch /= 2;
   filler.fill("training.batch_size", training.batch_size, batch);
@@ -267,9 +276,11 @@ std::vector<std::string> resolve(Config& config, const DataFacts& facts) {
   std::vector<std::string> lines;
   Filler filler(config);
   if (is_hee(config.model)) {
+    fill_automatic(config, facts, lines);
     fill_hee(config, facts, filler);
     check_against_data(config, facts);
-    return filler.filled_any() ? filler.lines() : std::vector<std::string>{};
+    for (std::string& line : filler.lines()) lines.push_back(std::move(line));
+    return lines;
   }
   fill_common(config, facts, filler);
   if (config.training.recipe == "published") {

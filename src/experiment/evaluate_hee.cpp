@@ -46,7 +46,7 @@ void training_figure(const HeeEvaluationInput& in, EvaluationOutcome& outcome) {
   if (const FigureFile file = draw(figure, in.folder.figures())) {
     outcome.figures.push_back(
         {file.svg,
-         "Training: mean of (x_0 - E[x_0 | x_1])^2 and energy E(x_0..x_L), of 64 chains or fewer at the end "
+         "Training: mean of (x_0 - E[x_0 | x_1])^2 and energy E(x_0..x_L), of 32 chains or fewer at the end "
          "of a batch's inference."});
   }
 }
@@ -66,7 +66,7 @@ void add_activity(const HeeEvaluationInput& in, EvaluationOutcome& outcome) {
 }  // namespace
 
 EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
-  constexpr std::int64_t n_read = 256;
+  constexpr std::int64_t n_read = 128;
   EvaluationOutcome outcome;
   const auto state = first_chains(in.sampling.last_draw, n_read);
   outcome.add("chains_quarantined", "chains quarantined", static_cast<double>(in.sampling.n_quarantined),
@@ -80,10 +80,12 @@ EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
               fmt::format("mean over {} chains", reading.n_chains));
   add_activity(in, outcome);
   if (is_linear_gaussian(in.training.model.parameters)) judge_linear_gaussian(in, outcome);
+  judge_generation(in, outcome);
   if (in.data.image) judge_receptive_fields(in, outcome);
   if (!in.config.evaluation.adaptation.empty()) judge_adaptation(in, outcome);
   training_figure(in, outcome);
-  outcome.warnings = hee_warnings(in.config, in.training.model.parameters, state);
+  for (std::string& warning : hee_warnings(in.config, in.training.model.parameters, state))
+    outcome.warnings.push_back(std::move(warning));
   write_metrics(in.folder, outcome);
   return outcome;
 }

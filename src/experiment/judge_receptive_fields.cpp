@@ -90,7 +90,7 @@ void add_population(const FieldPopulation& p, EvaluationOutcome& out) {
   out.add("fields_orientations", "orientation bins filled, of 8", static_cast<double>(p.n_orientations_filled()),
           counts);
   const auto spread = [](const std::array<double, 3>& q) {
-    return fmt::format("80 % within {:.3g} to {:.3g}", q[0], q[2]);
+    return std::isnan(q[1]) ? std::string("no field passes") : fmt::format("80 % within {:.3g} to {:.3g}", q[0], q[2]);
   };
   out.add("fields_frequency", "median frequency, cycles a pixel", p.frequency[1], spread(p.frequency));
   out.add("fields_n_x", "median n_x, width across the bars in periods", p.n_x[1], spread(p.n_x));

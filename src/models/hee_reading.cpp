@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "tarn/core/activations.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/models/exponential_family.hpp"
+#include "tarn/models/hee_model.hpp"
 
 namespace tarn {
 namespace {
@@ -20,6 +22,22 @@ bool finite_row(std::span<const Matrix<float>> x, std::int64_t i) {
   return std::ranges::all_of(x, [&](const Matrix<float>& m) {
     return std::all_of(m.row(i), m.row(i) + m.cols(), [](float v) { return std::isfinite(v); });
   });
+}
+
+// The chains that are finite in all layers.
+std::vector<Matrix<float>> finite_chains(std::span<const Matrix<float>> x) {
+  std::vector<std::int64_t> kept;
+  for (std::int64_t i = 0; i < x[0].rows(); ++i) {
+    if (finite_row(x, i)) kept.push_back(i);
+  }
+  std::vector<Matrix<float>> out;
+  for (const Matrix<float>& layer : x) {
+    Matrix<float> some(static_cast<std::int64_t>(kept.size()), layer.cols());
+    for (std::size_t i = 0; i < kept.size(); ++i)
+      std::copy_n(layer.row(kept[i]), layer.cols(), some.row(static_cast<std::int64_t>(i)));
+    out.push_back(std::move(some));
+  }
+  return out;
 }
 
 ExponentialFamily family_of(const HeeLayer& layer) { return ExponentialFamily(layer.family, layer.parameters); }
@@ -72,37 +90,27 @@ Matrix<double> natural_parameters(const HeeParameters& p, int layer, std::span<c
 
 HeeReading read_state(const HeeParameters& p, std::span<const Matrix<float>> x) {
   require(x.size() == p.layers.size(), "{} layers of states for a model of {}", x.size(), p.layers.size());
-  std::vector<bool> finite;
+  const std::vector<Matrix<float>> state = finite_chains(x);
   HeeReading reading;
-  for (std::int64_t i = 0; i < x[0].rows(); ++i) {
-    finite.push_back(finite_row(x, i));
-    reading.n_chains += finite.back();
-  }
-  if (reading.n_chains == 0) {
-    reading.energy = reading.reconstruction = std::numeric_limits<double>::quiet_NaN();
-    return reading;
-  }
-  for (int l = 0; l <= p.n_latent_layers(); ++l) {
-    const Matrix<float>& state = x[static_cast<std::size_t>(l)];
-    const ExponentialFamily family = family_of(p.layers[static_cast<std::size_t>(l)]);
-    const Matrix<double> eta = natural_parameters(p, l, x);
-    const bool shared = eta.rows() == 1;  // at the top all chains have the same
-    std::vector<double> log_partitions;
-    for (std::int64_t u = 0; shared && u < eta.cols(); ++u) log_partitions.push_back(family.log_partition(eta(0, u)));
-    for (std::int64_t i = 0; i < state.rows(); ++i) {
-      if (!finite[static_cast<std::size_t>(i)]) continue;
-      for (std::int64_t u = 0; u < state.cols(); ++u) {
-        const double given = eta(shared ? 0 : i, u);
-        const double A = shared ? log_partitions[static_cast<std::size_t>(u)] : family.log_partition(given);
-        reading.energy += A - given * family.statistic(state(i, u)) - family.log_base(state(i, u));
-        if (l > 0) continue;
-        const double error = state(i, u) - mean_of(family, given);
-        reading.reconstruction += error * error / static_cast<double>(state.cols());
-      }
+  reading.n_chains = state[0].rows();
+  reading.energy = reading.reconstruction = std::numeric_limits<double>::quiet_NaN();
+  if (reading.n_chains == 0) return reading;
+  const auto n = static_cast<double>(reading.n_chains);
+  std::vector<MatrixView<const float>> views(state.begin(), state.end());
+  std::vector<double> energies(static_cast<std::size_t>(reading.n_chains));
+  hee_energy(p, views, energies);
+  reading.energy = std::accumulate(energies.begin(), energies.end(), 0.0) / n;
+
+  const ExponentialFamily family = family_of(p.layers[0]);
+  const Matrix<double> eta = natural_parameters(p, 0, state);
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < eta.rows(); ++i) {
+    for (std::int64_t u = 0; u < eta.cols(); ++u) {
+      const double error = state[0](i, u) - mean_of(family, eta(i, u));
+      sum += error * error;
     }
   }
-  reading.energy /= static_cast<double>(reading.n_chains);
-  reading.reconstruction /= static_cast<double>(reading.n_chains);
+  reading.reconstruction = sum / (n * static_cast<double>(eta.cols()));
   return reading;
 }
 

@@ -12,7 +12,7 @@ namespace tarn {
 namespace {
 
 constexpr std::int64_t n_records = 200;
-constexpr std::int64_t n_read_chains = 64;  // a reading is made in double on one thread
+constexpr std::int64_t n_read_chains = 32;  // a reading is made in double on one thread
 
 void check(const HeeTrainingPlan& plan, const HeeParameters& parameters, const HeeTrainingPosition& from) {
   require(plan.n_steps > 0 && plan.batch_size > 0 && plan.chains_per_datum > 0,

@@ -135,7 +135,7 @@ TEST_F(Hostile, WrongDataSetsLeaveNoRun) {
     write_text(folder / "set.toml", "[data]\nkind = \"" + kind + "\"\npath = \"" + path + "\"\n" + more);
     expect_refused("run set.toml", 1, says);
   };
-  for (const char* kind : {"idx", "npy", "cifar10", "png_folder"}) refused(kind, "missing", "missing: ");
+  for (const char* kind : {"idx", "npy", "cifar10", "png_folder", "patches"}) refused(kind, "missing", "missing: ");
 
   const std::string header("\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x03", 16);
   write_text(folder / "cut.idx", header + "0123456789");
@@ -170,6 +170,12 @@ TEST_F(Hostile, WrongDataSetsLeaveNoRun) {
   endless[8] = endless[9] = '\xff';
   write_text(folder / "endless.npy", endless);
   refused("npy", "endless.npy", ".npy header is cut off");
+
+  refused("patches", "cut.npy", "but the file holds");
+  write_npy(folder / "small.npy", Matrix<float>(2, 90).view(), {2, 9, 10});
+  refused("patches", "small.npy", "no patch of 12 pixels a side fits into 2 images of 9 x 10 with a border of 4",
+          "unit_variance = false\n");
+  refused("patches", "small.npy", "pixels have the standard deviation 0");
 
   fs::create_directory(folder / "images");
   copy_golden("gray.png", "images/a.png");

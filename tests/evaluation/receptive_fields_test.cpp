@@ -180,6 +180,16 @@ TEST(FieldCriteria, RoundBlobsFail) {
   EXPECT_GT(p.n_gabor, p.n / 3);
 }
 
+TEST(FieldCriteria, ABarWithFaintFlanksFails) {
+  GaborFit g;  // oriented and local, a perfect Gabor function, but it answers to even light
+  g.frequency = 0.15, g.sigma_x = 1.5, g.sigma_y = 3.0, g.amplitude = 1.0;
+  const auto field = judge_receptive_fields(stacked({gabor(g)}), side, side)[0];
+  EXPECT_TRUE(field.gabor_passes);
+  EXPECT_LT(field.fourier.crossed, 0.5);
+  EXPECT_NEAR(field.fourier.dc, 2.0 * std::exp(-2.0 * std::pow(pi * 0.15 * 1.5, 2)) / 1.02, 0.05);
+  EXPECT_FALSE(field.fourier_passes);
+}
+
 TEST(FieldCriteria, TheCosineBasisFails) {
   std::vector<Field> fields;
   for (int m = 0; m < side; ++m) {

@@ -60,9 +60,10 @@ TEST(HeeConfig, LayersAreRead) {
 }
 
 TEST(HeeConfig, OverridesOfALayer) {
-  const Config config = parse(
-      kData + kLayers, {"model.layers[1].size=7", "model.layers[1].family=gaussian_scale", "model.layers[0].s=2"});
+  const Config config =
+      parse(kData + kLayers, {"model.layers[1].size=7", "model.layers[1].nonlinearity=relu", "model.layers[0].s=2"});
   EXPECT_EQ(config.model.layers[1].size, 7);
+  EXPECT_EQ(config.model.layers[1].nonlinearity, "relu");
   EXPECT_EQ(config.model.layers[0].s, 2.0);
 }
 
@@ -84,7 +85,6 @@ TEST(HeeConfig, WrittenConfigReadsBackTheSame) {
   const std::string text = to_toml(config);
   const Config again = parse_config(text, "again.toml");
   EXPECT_TRUE(again == config) << text;
-  EXPECT_EQ(to_toml(again), text);
   EXPECT_THAT(text, Not(HasSubstr("[training.noise]"))) << "keys of sampling networks have no meaning here";
 }
 

@@ -1,219 +1,181 @@
-// HEE models on the host: files, starting weights, readings of a state, stiffness.
-#include <gmock/gmock.h>
+// The energy and exact draws of hierarchical models: the drift of inference is minus the energy's gradient, and draws have the
+// moments that the families promise.
+#include "tarn/models/hee_model.hpp"
+
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
-#include <numbers>
+#include <string>
+#include <vector>
 
-#include "message_of.hpp"
+#include "normals.hpp"
+#include "tarn/core/activations.hpp"
+#include "tarn/core/error.hpp"
 #include "tarn/models/exponential_family.hpp"
-#include "tarn/models/hee_file.hpp"
-#include "tarn/models/hee_reading.hpp"
-#include "tarn/models/hee_stability.hpp"
-#include "tarn/models/initial_hee.hpp"
 
-namespace tarn {
+namespace tarn::test {
 namespace {
 
-using testing::AllOf;
-using testing::HasSubstr;
-
-HeeLayer layer_of(std::int64_t size, Family family, FamilyParameters parameters = {}) {
-  HeeLayer layer;
-  layer.size = size;
-  layer.family = family;
-  layer.parameters = parameters;
-  return layer;
-}
-
-/// Three layers of different families.
-HeeModel model() {
-  std::vector<HeeLayer> layers{layer_of(5, Family::gaussian, {0.3}),
-                               layer_of(4, Family::laplace_scale, {1.0, 4.0, 0.25}),
-                               layer_of(3, Family::quartic, {1.0, 4.0, 0.1, 2.0})};
-  layers[2].nonlinearity = Nonlinearity::softplus;
-  const double eta[] = {0.1, 0.7, -0.2};
-  HeeModel m{initial_hee(std::move(layers), eta, 7), {}};
-  m.scaling.shift = {1.0, 2.0, 3.0, 4.0, 1.0 / 3.0};
-  m.scaling.scale = 0.1;
-  return m;
-}
-
-TEST(HeeFile, ReadsBackTheSame) {
-  const HeeModel m = model();
-  const TensorFile file = to_tensors(m);
-  EXPECT_TRUE(is_hee_file(file));
-  EXPECT_EQ(file.metadata_at("layer_1_family"), "laplace_scale");
-  EXPECT_EQ(file.metadata_at("layer_2_nonlinearity"), "softplus");
-  const HeeModel again = hee_from_tensors(parse_safetensors(encode_safetensors(file), "a.safetensors"));
-  EXPECT_EQ(again.scaling, m.scaling);
-  ASSERT_EQ(again.parameters.layers.size(), 3u);
-  for (std::size_t l = 0; l < 3; ++l) {
-    const HeeLayer &a = again.parameters.layers[l], &b = m.parameters.layers[l];
-    EXPECT_EQ(a.size, b.size);
-    EXPECT_EQ(a.family, b.family);
-    EXPECT_EQ(a.parameters, b.parameters);
-    EXPECT_EQ(a.nonlinearity, b.nonlinearity);
-    EXPECT_EQ(again.parameters.b[l], m.parameters.b[l]);
+HeeParameters model(const std::vector<HeeLayer>& layers, float weight_scale = 0.4f, std::uint64_t seed = 11) {
+  HeeParameters p;
+  p.layers = layers;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    p.b.push_back(normals(1, layers[l].size, seed + l));
     if (l > 0) {
-      EXPECT_EQ(again.parameters.W[l - 1], m.parameters.W[l - 1]);
+      p.W.push_back(normals(layers[l - 1].size, layers[l].size, seed + 100 + l));
+      for (std::int64_t i = 0; i < p.W.back().size(); ++i) p.W.back().data()[i] *= weight_scale;
     }
   }
-  EXPECT_EQ(encode_safetensors(to_tensors(again)), encode_safetensors(file));
+  return p;
 }
 
-TEST(HeeFile, SaysWhatIsWrong) {
-  const auto refused = [](auto change) {
-    TensorFile file = to_tensors(model());
-    file.source = "a.safetensors";
-    change(file);
-    return test::message_of([&] { hee_from_tensors(file); });
-  };
-  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["tarn_kind"] = "reservoir_sampler"; }),
-              HasSubstr("holds no hee model"));
-  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["n_layers"] = "1"; }), HasSubstr("allowed: 2 to"));
-  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["n_layers"] = "4"; }),
-              AllOf(HasSubstr("a.safetensors"), HasSubstr("layer_3")));
-  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["layer_1_family"] = "cauchy"; }),
-              AllOf(HasSubstr("layer_1_family"), HasSubstr("cauchy")));
-  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["layer_1_width"] = "wide"; }), HasSubstr("expected a number"));
-  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["layer_1_width"] = "-1"; }), HasSubstr("width"));
-  EXPECT_THAT(refused([](TensorFile& f) { f.tensors.erase("W2"); }), HasSubstr("W2"));
-  EXPECT_THAT(refused([](TensorFile& f) { f.put_vector("b1", std::vector<float>(3)); }), HasSubstr("W1"));
-  EXPECT_THAT(refused([](TensorFile& f) { f.put_vector("b1", std::vector<float>(4, NAN)); }), HasSubstr("finite"));
-  EXPECT_THAT(refused([](TensorFile& f) { f.metadata["scale"] = "0"; }), HasSubstr("scale"));
-  EXPECT_THROW(save_hee("weights.npz", model()), UsageError);
+std::vector<MatrixView<const float>> views(const std::vector<Matrix<float>>& x) { return {x.begin(), x.end()}; }
+
+double activity(std::optional<Nonlinearity> f, double x) {
+  if (!f) return x;
+  return dispatch(*f, [x](auto phi) { return static_cast<double>(activate<phi()>(static_cast<float>(x))); });
+}
+double slope(std::optional<Nonlinearity> f, double x) {
+  if (!f) return 1.0;
+  return dispatch(*f, [x](auto phi) {
+    const float a = activate<phi()>(static_cast<float>(x));
+    return static_cast<double>(activate_derivative<phi()>(static_cast<float>(x), a));
+  });
 }
 
-TEST(InitialHee, UnitColumnsAndTheNaturalParametersAskedFor) {
-  const HeeParameters p = model().parameters;
-  for (const Matrix<float>& W : p.W) {
-    for (std::int64_t j = 0; j < W.cols(); ++j) {
-      double square = 0.0;
-      for (std::int64_t i = 0; i < W.rows(); ++i) square += static_cast<double>(W(i, j)) * W(i, j);
-      EXPECT_NEAR(square, 1.0, 1e-5);
+class HeeModels : public testing::TestWithParam<Family> {
+ protected:
+  /// The family in the middle of two others, and at the bottom and the top of its own model.
+  std::vector<HeeParameters> models() const {
+    const Family family = GetParam();
+    return {
+        model({{3, family, {}, {}}, {4, Family::gaussian, {}, Nonlinearity::tanh}}),
+        model({{3, Family::gaussian, {0.7, 4.0, 0.1, 1.0}, {}}, {4, family, {}, {}}}),
+        model({{2, Family::laplace, {}, {}}, {3, family, {}, Nonlinearity::softplus}, {2, Family::gaussian, {}, {}}})};
+  }
+};
+
+// docs/hee.md, the drift: F_l = f'(x_l) [((T(x) - A'(eta)) g'(a))_{l-1} W_l] + T'(x_l) eta_l + (log h)'(x_l).
+TEST_P(HeeModels, TheDriftOfInferenceIsMinusTheGradientOfTheEnergy) {
+  for (const HeeParameters& p : models()) {
+    const auto L = static_cast<std::size_t>(p.n_latent_layers());
+    std::vector<Matrix<float>> x = draw_ancestral(p, 5, 0, 0, 1);
+    std::vector<ExponentialFamily> family;
+    for (const HeeLayer& layer : p.layers) family.emplace_back(layer.family, layer.parameters);
+    for (std::size_t l = 0; l <= L; ++l) {
+      // away from a boundary that a difference would step over
+      for (std::int64_t i = 0; i < x[l].cols(); ++i) x[l](0, i) += family[l].least() == 0.0 ? 0.1f : 0.0f;
+    }
+    const auto preactivation = [&](std::size_t l, std::int64_t i) {
+      auto a = static_cast<double>(p.b[l](0, i));
+      for (std::int64_t j = 0; l < L && j < p.layers[l + 1].size; ++j) {
+        a += static_cast<double>(p.W[l](i, j)) *
+             activity(p.layers[l + 1].nonlinearity, static_cast<double>(x[l + 1](0, j)));
+      }
+      return a;
+    };
+    for (std::size_t l = 0; l <= L; ++l) {
+      for (std::int64_t j = 0; j < p.layers[l].size; ++j) {
+        const auto state = static_cast<double>(x[l](0, j));
+        double message = 0.0;
+        for (std::int64_t i = 0; l > 0 && i < p.layers[l - 1].size; ++i) {
+          const double a = preactivation(l - 1, i);
+          message += (family[l - 1].statistic(static_cast<double>(x[l - 1](0, i))) -
+                      family[l - 1].mean_statistic(family[l - 1].link(a))) *
+                     family[l - 1].link_derivative(a) * static_cast<double>(p.W[l - 1](i, j));
+        }
+        const double drift = slope(p.layers[l].nonlinearity, state) * message +
+                             family[l].statistic_derivative(state) * family[l].link(preactivation(l, j)) +
+                             family[l].log_base_derivative(state);
+        // states a power of two apart, so that their difference is exact; Richardson's extrapolation of two differences
+        double difference[2];
+        for (int k = 0; k < 2; ++k) {
+          const float h = k == 0 ? 0x1p-7f : 0x1p-8f, kept = x[l](0, j);
+          double up, down;
+          x[l](0, j) = kept + h;
+          const double above = static_cast<double>(x[l](0, j));
+          hee_energy(p, views(x), {&up, 1});
+          x[l](0, j) = kept - h;
+          const double below = static_cast<double>(x[l](0, j));
+          hee_energy(p, views(x), {&down, 1});
+          x[l](0, j) = kept;
+          difference[k] = (up - down) / (above - below);
+        }
+        const double gradient = (4.0 * difference[1] - difference[0]) / 3.0;
+        EXPECT_NEAR(drift, -gradient, 2e-3 * (1.0 + std::fabs(gradient))) << "layer " << l << " unit " << j;
+      }
     }
   }
-  const double eta[] = {0.1, 0.7, -0.2};
-  for (std::size_t l = 0; l < 3; ++l) {
-    const ExponentialFamily family(p.layers[l].family, p.layers[l].parameters);
-    EXPECT_NEAR(family.link(p.b[l](0, 0)), eta[l], 1e-5) << name_of(p.layers[l].family);
-  }
-  const double other_eta[] = {0.0, 0.7, 0.0};
-  EXPECT_NE(initial_hee(p.layers, other_eta, 8).W[0], p.W[0]) << "another seed";
-  EXPECT_EQ(initial_hee(p.layers, other_eta, 7).W[0], p.W[0]);
-  EXPECT_THROW(inverse_link(layer_of(1, Family::laplace, {1.0, 2.0}), 1.8), UsageError);
-  EXPECT_THROW(inverse_link(layer_of(1, Family::gaussian_scale), 0.05), UsageError);
 }
 
-TEST(HeeReading, EnergyAndReconstructionWrittenOut) {
-  // x_1 ~ N(0.2, 1), x_0 ~ N(2 x_1 + 1, 0.5^2), one unit each
-  std::vector<HeeLayer> layers{layer_of(1, Family::gaussian, {0.5}), layer_of(1, Family::gaussian, {1.0})};
-  const double eta[] = {1.0, 0.2};
-  HeeParameters p = initial_hee(std::move(layers), eta, 1);
-  p.W[0](0, 0) = 2.0f;
-  std::vector<Matrix<float>> x{Matrix<float>(3, 1), Matrix<float>(3, 1)};
-  x[0](0, 0) = 2.0f, x[1](0, 0) = 1.0f;
-  x[0](1, 0) = -1.0f, x[1](1, 0) = 0.5f;
-  x[0](2, 0) = 0.0f, x[1](2, 0) = NAN;  // quarantined
-  const HeeReading reading = read_state(p, x);
-  EXPECT_EQ(reading.n_chains, 2);
-  EXPECT_NEAR(reading.reconstruction, 0.5 * (1.0 + 9.0), 1e-6);
-  const double log_2_pi = std::log(2.0 * std::numbers::pi);
-  const double first = 1.0 / (2.0 * 0.25) + 0.64 / 2.0, second = 9.0 / (2.0 * 0.25) + 0.09 / 2.0;
-  EXPECT_NEAR(reading.energy, 0.5 * (first + second) + log_2_pi + std::log(0.5), 1e-5);
-  const Matrix<double> above = natural_parameters(p, 0, x);
-  EXPECT_NEAR(above(1, 0), 2.0, 1e-6);
-  EXPECT_TRUE(std::isnan(above(2, 0)));
-}
-
-TEST(HeeReading, MeanStateIsTheMeanOfExactDraws) {
-  // 4000 draws, five standard errors: a false alarm once in two million
-  struct Case {
-    HeeLayer layer;
-    double eta;
-  };
-  for (const auto& [layer, eta] :
-       {Case{layer_of(1, Family::gaussian, {0.5}), 0.7}, Case{layer_of(1, Family::rectified, {0.5}), -0.2},
-        Case{layer_of(1, Family::laplace, {1.0, 3.0, 0.1}), 1.5},
-        Case{layer_of(1, Family::quartic, {1.0, 4.0, 0.1, 1.0}), 0.3}, Case{layer_of(1, Family::gaussian_scale), 0.8},
-        Case{layer_of(1, Family::laplace_scale), 0.8}}) {
-    const ExponentialFamily family(layer.family, layer.parameters);
-    double sum = 0.0, square = 0.0;
-    constexpr int n = 4000;
-    for (int i = 0; i < n; ++i) {
-      WordSequence words(3, Stream::ancestral, static_cast<std::uint64_t>(i), 0, ExponentialFamily::words_per_draw, 0);
-      const double x = family.draw(eta, words);
-      sum += x;
-      square += x * x;
+// Given the layer above, T(x) has mean A'(eta) and variance A''(eta): over n chains and all units the sum of standardised deviations, and
+// of their squares less 1, stays within 6 standard errors (the second's measured), which chance exceeds with probability 1e-8.
+TEST_P(HeeModels, AncestralDrawsHaveTheMomentsOfTheirFamilies) {
+#if defined(__OPTIMIZE__)
+  constexpr std::int64_t n = 4000;
+#else
+  constexpr std::int64_t n = 400;
+#endif
+  for (const HeeParameters& p : models()) {
+    const auto L = static_cast<std::size_t>(p.n_latent_layers());
+    const std::vector<Matrix<float>> x = draw_ancestral(p, 3407, 10, 2, n);
+    for (std::size_t l = 0; l <= L; ++l) {
+      const ExponentialFamily family(p.layers[l].family, p.layers[l].parameters);
+      double sum = 0.0, squares = 0.0, fourth = 0.0;
+      for (std::int64_t row = 0; row < n; ++row) {
+        for (std::int64_t i = 0; i < p.layers[l].size; ++i) {
+          auto a = static_cast<double>(p.b[l](0, i));
+          for (std::int64_t j = 0; l < L && j < p.layers[l + 1].size; ++j) {
+            a += static_cast<double>(p.W[l](i, j)) *
+                 activity(p.layers[l + 1].nonlinearity, static_cast<double>(x[l + 1](row, j)));
+          }
+          const double eta = family.link(a);
+          const double z = (family.statistic(static_cast<double>(x[l](row, i))) - family.mean_statistic(eta)) /
+                           std::sqrt(family.variance(eta));
+          sum += z;
+          squares += z * z - 1.0;
+          fourth += (z * z - 1.0) * (z * z - 1.0);
+        }
+      }
+      const auto count = static_cast<double>(n * p.layers[l].size);
+      EXPECT_LT(std::fabs(sum), 6.0 * std::sqrt(count)) << "layer " << l;
+      EXPECT_LT(std::fabs(squares), 6.0 * std::sqrt(fourth)) << "layer " << l;
     }
-    const double mean = sum / n, deviation = std::sqrt((square / n - mean * mean) / n);
-    EXPECT_NEAR(mean_state(layer, eta), mean, 5.0 * deviation) << name_of(layer.family);
   }
 }
 
-TEST(HeeStability, PriorCurvatureIsTheSteepestSecondDifference) {
-  for (const HeeLayer& layer :
-       {layer_of(1, Family::gaussian, {0.5}), layer_of(1, Family::laplace, {1.0, 3.0, 0.2}),
-        layer_of(1, Family::gaussian_scale), layer_of(1, Family::laplace_scale, {1.0, 4.0, 0.3})}) {
-    const ExponentialFamily family(layer.family, layer.parameters);
-    const double eta = 0.8, h = 1e-3;
-    double steepest = 0.0;
-    for (double x = -2.0; x <= 2.0; x += 0.01) {
-      const double slope_right = family.statistic_derivative(x + h) * eta + family.log_base_derivative(x + h);
-      const double slope_left = family.statistic_derivative(x - h) * eta + family.log_base_derivative(x - h);
-      steepest = std::max(steepest, -(slope_right - slope_left) / (2.0 * h));
+TEST_P(HeeModels, AChainsDrawDoesNotDependOnTheOthers) {
+  const HeeParameters p = models().back();
+  const auto all = draw_ancestral(p, 1, 0, 7, 9), some = draw_ancestral(p, 1, 4, 7, 3);
+  for (std::size_t l = 0; l < all.size(); ++l) {
+    for (std::int64_t row = 0; row < 3; ++row) {
+      for (std::int64_t i = 0; i < all[l].cols(); ++i) EXPECT_EQ(some[l](row, i), all[l](row + 4, i));
     }
-    EXPECT_NEAR(largest_prior_curvature(layer, eta), steepest, 1e-3 * steepest) << name_of(layer.family);
   }
+  const auto next = draw_ancestral(p, 1, 0, 8, 9);
+  EXPECT_NE(next[0], all[0]);
 }
 
-TEST(HeeStability, ResponseIsTheInformationAboutTheInput) {
-  for (const HeeLayer& layer :
-       {layer_of(1, Family::gaussian, {0.5}), layer_of(1, Family::laplace, {1.0, 3.0, 0.2}),
-        layer_of(1, Family::gaussian_scale), layer_of(1, Family::laplace_scale, {1.0, 4.0, 0.3}),
-        layer_of(1, Family::rectified, {0.7}), layer_of(1, Family::quartic)}) {
-    const ExponentialFamily family(layer.family, layer.parameters);
-    const double a = 0.4, h = 1e-3;
-    // E[T] as a function of a has the slope A'' g', and A'' g'^2 is that times g'
-    const double slope =
-        (family.mean_statistic(family.link(a + h)) - family.mean_statistic(family.link(a - h))) / (2.0 * h);
-    const double g = (family.link(a + h) - family.link(a - h)) / (2.0 * h);
-    EXPECT_NEAR(response_curvature(layer, family.link(a)), slope * g, 2e-3 * std::abs(slope * g))
-        << name_of(layer.family);
-  }
-}
+INSTANTIATE_TEST_SUITE_P(Families, HeeModels,
+                         testing::Values(Family::gaussian, Family::laplace, Family::gaussian_scale,
+                                         Family::laplace_scale, Family::quartic, Family::rectified),
+                         [](const auto& family) { return std::string(name_of(family.param)); });
 
-TEST(HeeStability, LargestCurvatureOfALinearGaussianModelIsAnEigenvalue) {
-  // precision W^T W / s^2 + 1: eigenvalues of W^T W are 9 and 1 by construction
-  std::vector<HeeLayer> layers{layer_of(2, Family::gaussian, {0.5}), layer_of(2, Family::gaussian)};
-  const double eta[] = {0.0, 0.0};
-  HeeParameters p = initial_hee(std::move(layers), eta, 1);
-  const double c = std::cos(0.7), s = std::sin(0.7);
-  p.W[0](0, 0) = static_cast<float>(3.0 * c), p.W[0](0, 1) = static_cast<float>(3.0 * s);
-  p.W[0](1, 0) = static_cast<float>(-s), p.W[0](1, 1) = static_cast<float>(c);
-  EXPECT_NEAR(largest_curvature(p), 9.0 / 0.25 + 1.0, 1e-3);
-}
-
-TEST(HeeStability, SlowInterneuronsAreFoundWhereTheGapIsSmall) {
-  std::vector<HeeLayer> layers{layer_of(1, Family::laplace), layer_of(1, Family::gaussian)};
-  const double eta[] = {0.0, 0.0};
-  HeeParameters p = initial_hee(std::move(layers), eta, 1);
-  p.W[0](0, 0) = 1.0f;
-  const auto at_rest = separations(p, 0.1);
-  ASSERT_EQ(at_rest.size(), 1u);
-  EXPECT_NEAR(at_rest[0].gap, ExponentialFamily(Family::laplace).spectral_gap(0.0), 1e-9);
-  EXPECT_NEAR(at_rest[0].interneuron_rate, 10.0 * at_rest[0].gap, 1e-9);
-  // a state that drives eta to the end of its range, 3.6, where the gap is (4 - 3.6)^2 / 4 = 0.04
-  std::vector<Matrix<float>> x{Matrix<float>(4, 1), Matrix<float>(4, 1)};
-  for (std::int64_t i = 0; i < 4; ++i) x[1](i, 0) = 6.0f;
-  const auto driven = separations(p, 0.1, x);
-  EXPECT_NEAR(driven[0].eta, 3.6, 1e-3);
-  EXPECT_NEAR(driven[0].gap, 0.04, 1e-3);
-  EXPECT_LT(driven[0].interneuron_rate, driven[0].neuron_rate);
+TEST(HeeEnergy, IsInfiniteOutsideTheDomainAndRefusesWrongShapes) {
+  const HeeParameters p = model({{2, Family::rectified, {}, {}}, {2, Family::gaussian, {}, {}}});
+  std::vector<Matrix<float>> x = draw_ancestral(p, 1, 0, 0, 2);
+  double energy[2];
+  hee_energy(p, views(x), energy);
+  EXPECT_TRUE(std::isfinite(energy[0]) && std::isfinite(energy[1]));
+  x[0](1, 0) = -0.1f;
+  x[1](0, 0) = std::nanf("");
+  hee_energy(p, views(x), energy);
+  EXPECT_TRUE(std::isnan(energy[0]));
+  EXPECT_EQ(energy[1], std::numeric_limits<double>::infinity());
+  EXPECT_THROW(hee_energy(p, views(x), {energy, 1}), Error);
+  x.pop_back();
+  EXPECT_THROW(hee_energy(p, views(x), energy), Error);
 }
 
 }  // namespace
-}  // namespace tarn
+}  // namespace tarn::test

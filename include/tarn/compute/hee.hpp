@@ -128,7 +128,8 @@ class HeeSession {
  public:
   virtual ~HeeSession() = default;
 
-  /// Makes room for these chains with all state zero and none quarantined. Cheap where only `first_chain` changes.
+  /// Makes room for these chains with all state zero and none quarantined. Statistics stay; means are forgotten where the number of rows
+  /// changes. Cheap where it does not.
   virtual void set_rows(const HeeRows& rows) = 0;
   /// Observations `[n_data, n_0]`, one a datum: `x_0` of its chains. Latents stay as they are.
   virtual void set_observations(MatrixView<const float> x0) = 0;

@@ -18,9 +18,9 @@
 
 // Host code in headers that files of several instruction sets include, for the same reason.
 #if defined(TARN_SANITIZED)
-#define TARN_INLINE inline
+#define TARN_HOST_INLINE inline
 #else
-#define TARN_INLINE inline __attribute__((always_inline))
+#define TARN_HOST_INLINE inline __attribute__((always_inline))
 #endif
 
 namespace tarn {

@@ -65,7 +65,7 @@ void sampled_error(const HeeErrorCall& call) {
           continue;
         }
         each_normal(q.noise.seed, chains, offset + static_cast<std::uint64_t>(first * M), units * M,
-                    [&](std::int64_t row, const Pack& normal) TARN_INLINE {
+                    [&](std::int64_t row, const Pack& normal) TARN_INLINE_LAMBDA {
                       const std::int64_t u = row / M;
                       const Pack next = relax(law, q, Pack::load(e + row * panel_lanes), eta[u], normal);
                       next.store(e + row * panel_lanes);

@@ -84,7 +84,7 @@ void CpuHeeSession::infer(const HeeDynamics& dynamics, const HeeSteps& steps) {
   const auto n_workers = static_cast<int>(std::min<std::int64_t>(n_threads_, plan.n_groups));
   while (static_cast<int>(tiles_.size()) < n_workers) tiles_.emplace_back(model_, plan.tile_panels);
   for (HeeTile& tile : tiles_) tile.prepare(call);
-  if (steps.statistics) sums_.set_groups(plan.n_groups);
+  if (steps.statistics) sums_.make_groups(plan.n_groups);
   if (steps.means && means_.empty()) {
     for (int l = 1; l <= model_.L(); ++l) means_.emplace_back(chains_.rows().n_rows(), model_.size(l));
   }

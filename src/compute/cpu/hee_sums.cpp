@@ -10,8 +10,8 @@ std::size_t at(int l) { return static_cast<std::size_t>(l); }
 
 }  // namespace
 
-void HeeSums::set_groups(std::int64_t n_groups) {
-  if (n_groups == static_cast<std::int64_t>(groups_.size())) return;
+void HeeSums::make_groups(std::int64_t n_groups) {
+  if (n_groups <= static_cast<std::int64_t>(groups_.size())) return;
   HeeGroupSums group;
   const std::size_t L = at(model_.L());
   for (int l = 0; l <= model_.L(); ++l) {
@@ -21,7 +21,7 @@ void HeeSums::set_groups(std::int64_t n_groups) {
   group.error.assign(L + 1, 0.0);
   group.activity.assign(L, 0.0);
   group.activity_2.assign(L, 0.0);
-  groups_.assign(static_cast<std::size_t>(n_groups), group);
+  groups_.resize(static_cast<std::size_t>(n_groups), group);
 }
 
 void HeeSums::clear() {

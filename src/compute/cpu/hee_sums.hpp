@@ -22,8 +22,8 @@ class HeeSums {
  public:
   explicit HeeSums(const HeeModel& model) : model_(model) {}
 
-  /// Makes room for so many groups; sums of another number of groups are forgotten.
-  void set_groups(std::int64_t n_groups);
+  /// Makes room for so many groups. What was summed before stays.
+  void make_groups(std::int64_t n_groups);
   HeeGroupSums& group(std::int64_t g) { return groups_[static_cast<std::size_t>(g)]; }
   void clear();
 

@@ -20,9 +20,9 @@ TARN_HD void each_unit(const HeeUpdateCall& q, Step&& step) {
   for (int v = 0; v < q.packs; ++v) {
     const LaneChains chains = lane_chains(q.noise.subsequence + static_cast<std::uint64_t>(v * pack_lanes));
     Pack square = Pack::load(q.square + v * pack_lanes);
-    each_normal(q.noise.seed, chains, q.noise.offset, q.n_units, [&](std::int64_t row, const Pack& normal) TARN_INLINE {
-      square = step(row * panel_lanes + v * pack_lanes, normal, square);
-    });
+    each_normal(q.noise.seed, chains, q.noise.offset, q.n_units,
+                [&](std::int64_t row, const Pack& normal)
+                    TARN_INLINE_LAMBDA { square = step(row * panel_lanes + v * pack_lanes, normal, square); });
     square.store(q.square + v * pack_lanes);
   }
 }
@@ -31,7 +31,7 @@ template <class Law>
 void overdamped(const HeeUpdateCall& call) {
   const HeeUpdateCall q = call;  // copies, so that stores cannot be taken to change them
   const Law law = *static_cast<const Law*>(q.law);
-  each_unit(q, [&](std::int64_t i, Pack normal, const Pack& square) TARN_INLINE {
+  each_unit(q, [&](std::int64_t i, Pack normal, const Pack& square) TARN_INLINE_LAMBDA {
     Pack x = Pack::load(q.x + i);
     Pack drift = drift_of(law, q, i, x);
     if (q.v) {
@@ -63,7 +63,7 @@ void momentum(const HeeUpdateCall& call) {
   const HeeUpdateCall q = call;
   const Law law = *static_cast<const Law*>(q.law);
   const float half = 0.5f * q.dt;
-  each_unit(q, [&](std::int64_t i, const Pack& normal, const Pack& square) TARN_INLINE {
+  each_unit(q, [&](std::int64_t i, const Pack& normal, const Pack& square) TARN_INLINE_LAMBDA {
     Pack x = Pack::load(q.x + i);
     Pack v = fma(Pack(q.dt), drift_of(law, q, i, x), Pack::load(q.v + i));
     glide(law, half, x, v);

@@ -8,9 +8,9 @@
 
 /// For lambdas in hot loops.
 #if defined(TARN_SANITIZED)
-#define TARN_INLINE
+#define TARN_INLINE_LAMBDA
 #else
-#define TARN_INLINE __attribute__((always_inline))
+#define TARN_INLINE_LAMBDA __attribute__((always_inline))
 #endif
 
 namespace tarn::cpu {

@@ -7,6 +7,7 @@
 #include "cuda_network.hpp"
 #include "devices.hpp"
 #include "dsm_session.hpp"
+#include "hee_session.hpp"
 #include "nvtx.hpp"
 #include "small_networks.hpp"
 
@@ -104,6 +105,12 @@ std::unique_ptr<DsmSession> CudaBackend::make_dsm_session(const DsmParameters& i
       "neurons or --device cpu",
       name(), static_cast<double>(needed) / 0x1p30, static_cast<double>(free) / 0x1p30);
   return make_cuda_session(context_, initial, optimizer);
+}
+
+std::unique_ptr<HeeSession> CudaBackend::make_hee_session(const HeeParameters& initial, const HeeOptimizer& optimizer) {
+  const NvtxRange range("Backend::make_hee_session");
+  context_.make_current();
+  return make_cuda_hee_session(context_, initial, optimizer);
 }
 
 std::unique_ptr<Chains> CudaBackend::hold(const NetworkView& network, const ReservoirBlock& block) {

@@ -28,6 +28,7 @@ class CudaBackend final : public Backend {
                        DsmParameters& gradient) override;
   std::unique_ptr<DsmSession> make_dsm_session(const DsmParameters& initial,
                                                const OptimizerSettings& optimizer) override;
+  std::unique_ptr<HeeSession> make_hee_session(const HeeParameters& initial, const HeeOptimizer& optimizer) override;
   std::unique_ptr<Chains> hold(const NetworkView& network, const ReservoirBlock& block) override;
   std::int64_t preferred_tile(const NetworkView& network) const override;
   ChainMemory chain_memory(const NetworkView& network, std::int64_t n_chains, bool reservoir) const override;

@@ -6,6 +6,10 @@ set(TARN_CUDA_SHARED_SOURCES
   cuda/dsm_session.cpp
   cuda/dsm_step.cpp
   cuda/epoch_sorter.cpp
+  cuda/hee_chains.cpp
+  cuda/hee_session.cpp
+  cuda/hee_steps.cpp
+  cuda/hee_weights.cpp
   cuda/large_chains.cpp
   cuda/reservoir_chains.cpp
   cuda/small_chains.cpp

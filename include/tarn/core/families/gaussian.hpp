@@ -13,7 +13,7 @@ struct Gaussian {
   static constexpr bool exact_relaxation = true;
   float precision;  ///< 1/s^2
 
-  TARN_INLINE explicit Gaussian(const FamilyParameters& p) : precision(static_cast<float>(1.0 / (p.s * p.s))) {}
+  TARN_HOST_INLINE explicit Gaussian(const FamilyParameters& p) : precision(static_cast<float>(1.0 / (p.s * p.s))) {}
 
   template <class V>
   TARN_HD V statistic(V x) const {
@@ -57,7 +57,7 @@ struct Gaussian {
       return fma(V(spread), normal, fma(V(decay), sub(e, eta), eta));
     }
   };
-  TARN_INLINE Relaxation relaxation(double time) const {
+  TARN_HOST_INLINE Relaxation relaxation(double time) const {
     const double gap = precision;
     return {static_cast<float>(std::exp(-gap * time)),
             static_cast<float>(std::sqrt(-std::expm1(-2.0 * gap * time) / gap))};

@@ -12,7 +12,7 @@ struct GaussianScale {
   static constexpr bool exact_relaxation = true;
   static constexpr float least_eta = 0.05f;
 
-  TARN_INLINE explicit GaussianScale(const FamilyParameters&) {}
+  TARN_HOST_INLINE explicit GaussianScale(const FamilyParameters&) {}
 
   template <class V>
   TARN_HD V statistic(V x) const {
@@ -59,7 +59,7 @@ struct GaussianScale {
       return fma(sqrt(div(lost, eta)), normal, mul(math::exp(exponent), e));
     }
   };
-  TARN_INLINE Relaxation relaxation(double time) const { return {static_cast<float>(time)}; }
+  TARN_HOST_INLINE Relaxation relaxation(double time) const { return {static_cast<float>(time)}; }
 };
 
 }  // namespace tarn::families

@@ -15,7 +15,7 @@ struct Laplace {
   static constexpr double reach = 0.9;
   float rate, width, width_squared, largest_eta, inverse_largest_eta;
 
-  TARN_INLINE explicit Laplace(const FamilyParameters& p)
+  TARN_HOST_INLINE explicit Laplace(const FamilyParameters& p)
       : rate(static_cast<float>(p.rate)),
         width(static_cast<float>(p.width)),
         width_squared(static_cast<float>(p.width * p.width)),

@@ -13,7 +13,7 @@ struct LaplaceScale {
   static constexpr float least_eta = 0.05f;
   float width, width_squared;
 
-  TARN_INLINE explicit LaplaceScale(const FamilyParameters& p)
+  TARN_HOST_INLINE explicit LaplaceScale(const FamilyParameters& p)
       : width(static_cast<float>(p.width)), width_squared(static_cast<float>(p.width * p.width)) {}
 
   template <class V>

@@ -29,7 +29,8 @@ struct Quartic {
   float c;
   QuarticMean mean;
 
-  TARN_INLINE explicit Quartic(const FamilyParameters& p) : c(static_cast<float>(p.c)), mean(fit_quartic_mean(p.c)) {}
+  TARN_HOST_INLINE explicit Quartic(const FamilyParameters& p)
+      : c(static_cast<float>(p.c)), mean(fit_quartic_mean(p.c)) {}
 
   template <class V>
   TARN_HD V statistic(V x) const {

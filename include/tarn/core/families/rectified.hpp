@@ -12,7 +12,7 @@ struct Rectified {
   static constexpr bool exact_relaxation = false;
   float precision, inverse_s;  ///< 1/s^2, 1/s
 
-  TARN_INLINE explicit Rectified(const FamilyParameters& p)
+  TARN_HOST_INLINE explicit Rectified(const FamilyParameters& p)
       : precision(static_cast<float>(1.0 / (p.s * p.s))), inverse_s(static_cast<float>(1.0 / p.s)) {}
 
   template <class V>

@@ -1,0 +1,251 @@
+// Steps of inference in hierarchical models, and the matrix products of those steps alone, in one run: what share of a step is products.
+// One JSON line a case, medians of runs that take turns. Shares are of processor time over all threads, which other work on the machine
+// disturbs less than the clock on the wall.
+// usage: hee_bench [--rounds 9] [--threads 0] [B:n_0:n_1:...[:exact|:sampled|:patches] ...]
+//   exact, sampled  Gaussian layers; interneurons as named, one a unit, one substep
+//   patches         Gaussian observation, smoothed-Laplace units, exact: half of the steps collect statistics, then one step of learning
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "gemm.hpp"
+#include "hee_chains.hpp"
+#include "tarn/core/isa.hpp"
+#include "tarn/core/noise.hpp"
+
+namespace {
+
+using namespace tarn;
+
+struct Case {
+  std::int64_t B = 0;
+  std::vector<std::int64_t> sizes;
+  std::string kind = "exact";
+};
+
+Case parse(const std::string& text) {
+  Case c;
+  std::istringstream fields(text);
+  std::string field;
+  while (std::getline(fields, field, ':')) {
+    const std::int64_t n = std::atoll(field.c_str());
+    if (n == 0) {
+      c.kind = field;
+    } else if (c.B == 0) {
+      c.B = n;
+    } else {
+      c.sizes.push_back(n);
+    }
+  }
+  const bool known = c.kind == "exact" || c.kind == "sampled" || c.kind == "patches";
+  if (c.B < 1 || c.sizes.size() < 2 || !known) {
+    fmt::print(stderr, "hee_bench: \"{}\" is not B:n_0:n_1:...[:exact|:sampled|:patches]\n", text);
+    std::exit(2);
+  }
+  return c;
+}
+
+HeeParameters model_of(const Case& c) {
+  HeeParameters p;
+  for (std::size_t l = 0; l < c.sizes.size(); ++l) {
+    HeeLayer layer;
+    layer.size = c.sizes[l];
+    if (c.kind == "patches") layer.parameters.s = 0.3;
+    if (c.kind == "patches" && l > 0) layer.family = Family::laplace;
+    p.layers.push_back(layer);
+    p.b.emplace_back(1, layer.size);
+    if (l == 0) continue;
+    Matrix<float> W(c.sizes[l - 1], layer.size);
+    fill_normals(1, Stream::weight_init, 0, l, 1, W);
+    for (std::int64_t i = 0; i < W.size(); ++i) W.data()[i] *= 0.05f;
+    p.W.push_back(std::move(W));
+  }
+  return p;
+}
+
+struct Seconds {
+  double wall, processor;  // the latter of all threads together
+};
+
+Seconds seconds_of(const std::function<void()>& f) {
+  const std::clock_t processor = std::clock();
+  const auto start = std::chrono::steady_clock::now();
+  f();
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+          static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC};
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// The products of `n_steps` steps, and of the statistics where asked for, over the same tiles and threads, and nothing else.
+class Products {
+ public:
+  Products(const Case& c, int n_threads)
+      : model_(model_of(c)), plan_(c.B), kernels_(cpu::gemm_kernels(current_isa())), n_threads_(n_threads) {
+    const std::int64_t widest = *std::max_element(c.sizes.begin(), c.sizes.end());
+    const std::int64_t n = tile_chains() * slots();
+    for (int i = 0; i < n_threads; ++i) {
+      Buffers b;
+      for (const std::int64_t size : c.sizes) {
+        b.errors.emplace_back(static_cast<std::size_t>(n * size), 1e-3f);
+        b.states.emplace_back(static_cast<std::size_t>(tile_chains() * size), 1e-3f);
+        b.results.emplace_back(static_cast<std::size_t>(tile_chains() * size), 0.0f);
+      }
+      b.rows.assign(static_cast<std::size_t>(n * (widest + 64)), 1e-3f);
+      buffers_.push_back(std::move(b));
+    }
+    for (int l = 1; l <= model_.L(); ++l) largest_ = std::max(largest_, model_.W(l).size());
+    sums_.assign(static_cast<std::size_t>(plan_.n_groups), AlignedVector<float>(largest_, 0.0f));
+  }
+
+  void run(std::int64_t n_steps, std::int64_t n_collecting) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads_)
+    for (std::int64_t g = 0; g < plan_.n_groups; ++g) {
+      Buffers& b = buffers_[static_cast<std::size_t>(omp_get_thread_num())];
+      for (std::int64_t i = plan_.group_begin(g); i < plan_.group_begin(g + 1); ++i) {
+        for (std::int64_t t = 0; t < n_steps; ++t) step(b);
+        for (std::int64_t t = 0; t < n_collecting; t += slots()) collect(b, sums_[static_cast<std::size_t>(g)]);
+      }
+    }
+  }
+
+ private:
+  struct Buffers {
+    std::vector<AlignedVector<float>> errors, states, results;
+    AlignedVector<float> rows;
+  };
+  std::int64_t tile_chains() const { return plan_.tile_panels * cpu::panel_lanes; }
+  std::int64_t slots() const { return std::max<std::int64_t>(1, 256 / tile_chains()); }
+
+  void step(Buffers& b) const {
+    for (int l = 1; l <= model_.L(); ++l) {
+      const auto below = static_cast<std::size_t>(l - 1), here = static_cast<std::size_t>(l);
+      product(model_.W(l), model_.stride(l), model_.size(l - 1), model_.size(l), b.states[here], b.results[below]);
+      product(model_.transposed(l), model_.transposed_stride(l), model_.size(l), model_.size(l - 1), b.errors[below],
+              b.results[here]);
+    }
+  }
+  void product(const AlignedVector<float>& weights, std::int64_t stride, std::int64_t n_rows, std::int64_t n_k,
+               const AlignedVector<float>& in, AlignedVector<float>& out) const {
+    cpu::PanelProduct p;
+    p.n_rows = n_rows;
+    p.n_k = n_k;
+    p.n_columns = tile_chains();
+    p.weights = weights.data();
+    p.weight_row = stride;
+    p.in = in.data();
+    p.in_panel = n_k * cpu::panel_lanes;
+    p.out = out.data();
+    p.out_panel = n_rows * cpu::panel_lanes;
+    kernels_.product(p);
+  }
+  void collect(Buffers& b, AlignedVector<float>& sums) const {
+    for (int l = 1; l <= model_.L(); ++l) {
+      cpu::PanelProduct p;
+      p.n_rows = model_.size(l - 1);
+      p.n_k = tile_chains() * slots();
+      p.n_columns = model_.size(l);
+      p.weights = b.errors[static_cast<std::size_t>(l - 1)].data();
+      p.weight_row = p.k_block = cpu::panel_lanes;
+      p.weight_block = model_.size(l - 1) * cpu::panel_lanes;
+      p.in = b.rows.data();
+      p.in_panel = cpu::panel_lanes;
+      p.in_row = model_.stride(l);
+      p.out = sums.data();
+      p.out_panel = cpu::panel_lanes;
+      p.out_row = model_.stride(l);
+      p.epilogue = cpu::Epilogue::add;
+      kernels_.product(p);
+    }
+  }
+
+  cpu::HeeModel model_;
+  cpu::HeePlan plan_;
+  const cpu::GemmKernels& kernels_;
+  int n_threads_;
+  std::size_t largest_ = 0;
+  std::vector<Buffers> buffers_;
+  std::vector<AlignedVector<float>> sums_;
+};
+
+void measure(const Case& c, int rounds, Backend& backend) {
+  const HeeParameters p = model_of(c);
+  HeeOptimizer optimizer;
+  const bool learns = c.kind == "patches";
+  if (learns) optimizer.normalise_columns.assign(p.W.size(), true);
+  const auto session = backend.make_hee_session(p, optimizer);
+  Matrix<float> x0(c.B, c.sizes[0]);
+  fill_normals(2, Stream::synthetic_data, 0, 0, 1, x0);
+  session->set_rows({c.B, 1, 0});
+  session->set_observations(x0);
+  HeeDynamics d;
+  d.interneurons = c.kind == "sampled" ? Interneurons::sampled : Interneurons::exact;
+  double flops = 0.0;
+  for (std::size_t l = 1; l < c.sizes.size(); ++l)
+    flops += 4.0 * static_cast<double>(c.sizes[l - 1] * c.sizes[l]) * static_cast<double>(c.B);
+  const auto n_steps = learns ? 100 : std::clamp<std::int64_t>(static_cast<std::int64_t>(2e10 / flops), 2, 200);
+  const std::int64_t window = learns ? n_steps / 2 : 0;
+  const std::vector<double> rates(p.W.size(), 0.01);
+
+  Products products(c, backend.n_threads());
+  HeeSteps steps;
+  std::vector<double> whole, alone, processor, shares;
+  for (int round = -1; round < rounds; ++round) {
+    const Seconds step_time = seconds_of([&] {
+      steps.n_steps = n_steps - window;
+      steps.statistics = false;
+      session->infer(d, steps);
+      steps.first_step += static_cast<std::uint64_t>(steps.n_steps);
+      if (!learns) return;
+      steps.n_steps = window;
+      steps.statistics = true;
+      session->infer(d, steps);
+      steps.first_step += static_cast<std::uint64_t>(steps.n_steps);
+      session->learn(rates);
+    });
+    const Seconds product_time = seconds_of([&] { products.run(n_steps, window); });
+    if (round < 0) continue;  // warming up
+    whole.push_back(step_time.wall / static_cast<double>(n_steps));
+    alone.push_back(product_time.wall / static_cast<double>(n_steps));
+    processor.push_back(step_time.processor / static_cast<double>(n_steps));
+    shares.push_back(product_time.processor / step_time.processor);
+  }
+  flops *= 1.0 + 0.5 * static_cast<double>(window) / static_cast<double>(n_steps);
+  fmt::print(
+      R"({{"what":"hee","kind":"{}","sizes":[{}],"B":{},"seconds":{:.6g},"processor_seconds":{:.6g},"products_seconds":{:.6g},"products_share":{:.4g},"products_gflop_per_s":{:.4g},"chain_steps_per_s":{:.6g},"rounds":{},"device":"{}"}})"
+      "\n",
+      c.kind, fmt::join(c.sizes, ","), c.B, median(whole), median(processor), median(alone), median(shares),
+      flops / median(alone) * 1e-9, static_cast<double>(c.B) / median(whole), rounds, backend.description());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int rounds = 9, threads = 0;
+  std::vector<std::string> cases;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if ((word == "--rounds" || word == "--threads") && i + 1 < argc) {
+      (word == "--rounds" ? rounds : threads) = std::max(std::atoi(argv[++i]), word == "--rounds" ? 1 : 0);
+    } else {
+      cases.push_back(word);
+    }
+  }
+  if (cases.empty()) cases = {"1024:784:1024:256:exact", "1024:784:1024:256:sampled", "256:144:196:patches"};
+  const auto backend = make_cpu_backend(threads);
+  for (const std::string& text : cases) measure(parse(text), rounds, *backend);
+  return 0;
+}

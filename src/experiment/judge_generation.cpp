@@ -1,0 +1,58 @@
+// The learned law itself: exact draws of the model, ancestors first, beside the data.
+#include <algorithm>
+#include <cmath>
+
+#include "hee_judgements.hpp"
+#include "tarn/evaluation/planar.hpp"
+#include "tarn/models/hee_model.hpp"
+
+namespace tarn {
+namespace {
+
+// The square that holds the data, with a little room.
+struct Square {
+  double low[2], high[2];
+};
+
+Square square_around(MatrixView<const float> rows) {
+  double reach = 0.0;
+  for (std::int64_t i = 0; i < rows.size(); ++i) reach = std::max(reach, std::abs(static_cast<double>(rows.data[i])));
+  reach *= 1.2;
+  return {{-reach, -reach}, {reach, reach}};
+}
+
+void density_figure(const HeeEvaluationInput& in, MatrixView<const float> draws, MatrixView<const float> data,
+                    EvaluationOutcome& out) {
+  constexpr std::int64_t n_cells = 60;
+  const Square square = square_around(data);
+  const auto law = [&](const std::string& name, MatrixView<const float> points) {
+    return PlanarDensity{name,
+                         n_cells,
+                         {square.low[0], square.high[0]},
+                         {square.low[1], square.high[1]},
+                         planar_histogram(points, n_cells, square.low, square.high).densities};
+  };
+  const Figure figure = figure_planar_densities({law(fmt::format("{} ancestral draws of the model", draws.rows), draws),
+                                                 law(fmt::format("{} data", data.rows), data)});
+  if (const FigureFile file = draw(figure, in.folder.figures())) {
+    out.figures.push_back(
+        {file.png.empty() ? file.svg : file.png,
+         "Exact draws of the learned model, from the top down, and the data. Colours are logarithmic, "
+         "from the largest density down to a thousandth of it."});
+  }
+}
+
+}  // namespace
+
+void judge_generation(const HeeEvaluationInput& in, EvaluationOutcome& out) {
+  constexpr std::int64_t most_rows = 10000, largest_dimension = 256;
+  const std::int64_t D = in.data.n_outputs;
+  if (D > largest_dimension) return;
+  const auto data = in.data.rows.view().slice(0, std::min(in.data.rows.rows(), most_rows));
+  const std::vector<Matrix<float>> x =
+      draw_ancestral(in.training.model.parameters, in.config.run.seed, 0, 0, data.rows);
+  add_set_comparison(x[0], data, "generated", "of ancestral draws", in.config.run.seed, out);
+  if (D == 2) density_figure(in, x[0], data, out);
+}
+
+}  // namespace tarn
