@@ -1,5 +1,5 @@
-// Whole chains of a hierarchical model. A warp has a row of an array [n_rows, stride], a lane every 32nd element; sums in double, by lane in
-// ascending order, then the xor tree of the lanes: deterministic, the same for any number of chains. 128 threads a block; arrays are read once.
+// Whole chains of a hierarchical model, rows of arrays [n_rows, stride]. Sums in double: a thread adds its elements in ascending order; where
+// a row is longer than a warp, a lane has every 32nd, and the xor tree of the lanes follows: deterministic, the same for any number of chains. 128 threads a block; arrays are read once.
 #include "hee_rows.hpp"
 #include "platform.cuh"
 #include "tarn/core/activations.hpp"
@@ -26,18 +26,14 @@ __global__ void hee_check_kernel(const float* __restrict__ x, std::int64_t n_row
   }
 }
 
+// A thread a row: rows are hardly ever lost.
 __global__ void hee_quarantine_kernel(HeeArrays arrays, std::int64_t n_rows, int* bad, std::int64_t* first_bad_step,
                                       bool is_last, const HeeClock* __restrict__ clock, std::uint64_t step_offset) {
-  const std::int64_t row = row_of_warp();
-  if (row >= n_rows) return;
-  const int is_bad = bad[row];
-  __syncwarp();
-  if (is_bad == 0) return;  // whole warps
-  const int lane = threadIdx.x % 32;
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x;
+  if (row >= n_rows || bad[row] == 0) return;
   for (int i = 0; i < arrays.n; ++i) {
-    for (std::int64_t k = lane; k < arrays.stride[i]; k += 32) arrays.data[i][row * arrays.stride[i] + k] = 0.0f;
+    for (std::int64_t k = 0; k < arrays.stride[i]; ++k) arrays.data[i][row * arrays.stride[i] + k] = 0.0f;
   }
-  if (lane != 0) return;
   if (is_last) bad[row] = 0;
   if (first_bad_step[row] < 0) first_bad_step[row] = static_cast<std::int64_t>(clock->step + step_offset);
 }
@@ -47,20 +43,24 @@ __device__ __forceinline__ double warp_sum(double a) {
   return a;
 }
 
+/// `lanes` threads a row: a warp, or one where a row is short.
+template <int lanes>
 __global__ void hee_row_sums_kernel(const float* __restrict__ values, std::int64_t n_rows, std::int64_t n_cols,
                                     std::int64_t stride, const std::int64_t* __restrict__ first_bad_step, double* sums,
                                     double* squares) {
-  const std::int64_t row = row_of_warp();
-  if (row >= n_rows || first_bad_step[row] >= 0) return;  // whole warps
+  const std::int64_t row = (static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x) / lanes;
+  if (row >= n_rows || first_bad_step[row] >= 0) return;  // whole warps, where they shuffle
   double sum = 0.0, square = 0.0;
-  for (std::int64_t k = threadIdx.x % 32; k < n_cols; k += 32) {
+  for (std::int64_t k = threadIdx.x % lanes; k < n_cols; k += lanes) {
     const auto value = static_cast<double>(values[row * stride + k]);
     sum += value;
     square += value * value;
   }
-  sum = warp_sum(sum);
-  square = warp_sum(square);
-  if (threadIdx.x % 32 != 0) return;
+  if constexpr (lanes == 32) {
+    sum = warp_sum(sum);
+    square = warp_sum(square);
+    if (threadIdx.x % 32 != 0) return;
+  }
   if (sums) sums[row] += sum;
   if (squares) squares[row] += square;
 }
@@ -109,14 +109,20 @@ void launch_hee_check(const float* x, std::int64_t n_rows, std::int64_t n_cols, 
 void launch_hee_quarantine(const HeeArrays& arrays, std::int64_t n_rows, int* bad, std::int64_t* first_bad_step,
                            bool is_last, const HeeClock* clock, std::uint64_t step_offset, StreamHandle stream) {
   if (n_rows == 0) return;
-  launch(hee_quarantine_kernel, by_rows(n_rows, stream), arrays, n_rows, bad, first_bad_step, is_last, clock,
+  launch(hee_quarantine_kernel, by_elements(n_rows, stream), arrays, n_rows, bad, first_bad_step, is_last, clock,
          step_offset);
 }
 
 void launch_hee_row_sums(const float* values, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
                          const std::int64_t* first_bad_step, double* sums, double* squares, StreamHandle stream) {
   if (n_rows == 0) return;
-  launch(hee_row_sums_kernel, by_rows(n_rows, stream), values, n_rows, n_cols, stride, first_bad_step, sums, squares);
+  if (n_cols <= 32) {
+    launch(hee_row_sums_kernel<1>, by_elements(n_rows, stream), values, n_rows, n_cols, stride, first_bad_step, sums,
+           squares);
+  } else {
+    launch(hee_row_sums_kernel<32>, by_rows(n_rows, stream), values, n_rows, n_cols, stride, first_bad_step, sums,
+           squares);
+  }
 }
 
 void launch_hee_activate(Nonlinearity f, const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
