@@ -8,6 +8,11 @@ set(TARN_KERNEL_EMULATED_SOURCES
   dsm_rows.cu
   dsm_skew.cu
   epoch_keys.cu
+  fused_bf16_warp.cu
+  fused_bf16_warpgroup.cu
+  fused_langevin.cu
+  fused_tf32_warp.cu
+  fused_tf32_warpgroup.cu
   bias_phi.cu
   langevin_update.cu
   moments.cu

@@ -146,7 +146,8 @@ EvaluatedRun evaluate_run(const std::filesystem::path& path, const EvaluateOptio
   const bool against = !options.against.empty();
   StoredRun run = load_run(path, options.overrides);
   const RunFolder original = RunFolder::open(path);
-  const auto backend = make_backend(run.config.run.device, options.n_threads);
+  const auto backend =
+      make_backend(run.config.run.device, options.n_threads, parse_precision(run.config.run.precision));
   // The data themselves are needed for a judgement by the run's own; a file of data takes their place.
   if (!against) {
     run.data = prepare_data_with(run.data, run.config);

@@ -342,6 +342,15 @@ int barrier(bool predicate, const Site& site) {
   return now->barrier_result;
 }
 
+void let_others_run(int turns, const Site& site) {
+  const std::uint32_t self = now->current;
+  constexpr int most_turns = 100'000;  // of everybody who can go on
+  if (turns == most_turns || now->head == now->ready.size())
+    block_fault(fmt::format("{} waits in {} for what nobody does", name_of(now->threads[self]), place(site)));
+  make_ready(self);
+  wait_here();
+}
+
 unsigned vote(unsigned mask, bool predicate, const Site& site) {
   return static_cast<unsigned>(meet(mask, predicate, 0, site, [mask](std::uint32_t first) {
     std::uint64_t bits = 0;

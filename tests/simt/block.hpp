@@ -20,6 +20,8 @@ struct Site {
 int barrier(bool predicate, const Site& site);
 /// The bits of `predicate` of the lanes in `mask`.
 unsigned vote(unsigned mask, bool predicate, const Site& site);
+/// The calling thread waits for something that another will do, and has asked `turns` times before. Throws `Fault` where nobody does it.
+void let_others_run(int turns, const Site& site);
 /// What lane `source` brought.
 std::uint64_t shuffle(unsigned mask, std::uint64_t value, int source, const Site& site);
 /// Waits until `*counter`, in device memory, is `least` or more: other blocks of a cooperative launch run in the meantime.

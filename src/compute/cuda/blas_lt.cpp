@@ -110,8 +110,8 @@ class LtBlas final : public Blas {
   Plan& plan_for(const Product& p) {
     const int align[3] = {alignment(p.a), alignment(p.b), alignment(p.c)};
     const int flags = (p.transpose_a ? 1 : 0) | (p.transpose_b ? 2 : 0) | (p.bias ? 4 : 0) | (p.relu ? 8 : 0) |
-                      (p.beta != 0.0f ? 16 : 0) | static_cast<int>(p.precision) << 5 | align[0] << 8 | align[1] << 16 |
-                      align[2] << 24;
+                      (p.beta != 0.0f ? 16 : 0) | static_cast<int>(p.precision) << 5 | (p.is_bf16 ? 128 : 0) |
+                      align[0] << 8 | align[1] << 16 | align[2] << 24;
     const auto [at, is_new] =
         plans_.try_emplace(Key{p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.batch, p.stride_a, p.stride_b, p.stride_c, flags});
     if (is_new) {
@@ -131,7 +131,8 @@ class LtBlas final : public Blas {
       check(l.cublasLtMatmulDescSetAttribute(plan.description.handle, what, &value, sizeof value),
             "cublasLtMatmulDescSetAttribute");
     };
-    const cublasComputeType_t compute = p.precision == Precision::bf16   ? CUBLAS_COMPUTE_32F_FAST_16BF
+    const cublasComputeType_t compute = p.is_bf16                        ? CUBLAS_COMPUTE_32F
+                                        : p.precision == Precision::bf16 ? CUBLAS_COMPUTE_32F_FAST_16BF
                                         : p.precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                                          : CUBLAS_COMPUTE_32F;
     check(l.cublasLtMatmulDescCreate(&plan.description.handle, compute, CUDA_R_32F), "cublasLtMatmulDescCreate");
@@ -141,9 +142,10 @@ class LtBlas final : public Blas {
       set(CUBLASLT_MATMUL_DESC_EPILOGUE,
           p.bias ? (p.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS) : CUBLASLT_EPILOGUE_RELU);
     }
-    const auto layout = [&](Layout& into, bool transposed, std::int64_t rows, std::int64_t cols, std::int64_t ld) {
+    const auto layout = [&](Layout& into, bool transposed, std::int64_t rows, std::int64_t cols, std::int64_t ld,
+                            cudaDataType_t type) {
       if (transposed) std::swap(rows, cols);
-      check(l.cublasLtMatrixLayoutCreate(&into.handle, CUDA_R_32F, static_cast<std::uint64_t>(cols),
+      check(l.cublasLtMatrixLayoutCreate(&into.handle, type, static_cast<std::uint64_t>(cols),
                                          static_cast<std::uint64_t>(rows), ld),
             "cublasLtMatrixLayoutCreate");
     };
@@ -155,9 +157,10 @@ class LtBlas final : public Blas {
                                                sizeof stride),
             "cublasLtMatrixLayoutSetAttribute");
     };
-    layout(plan.a, p.transpose_a, p.m, p.k, p.lda);
-    layout(plan.b, p.transpose_b, p.k, p.n, p.ldb);
-    layout(plan.c, false, p.m, p.n, p.ldc);
+    const cudaDataType_t operands = p.is_bf16 ? CUDA_R_16BF : CUDA_R_32F;
+    layout(plan.a, p.transpose_a, p.m, p.k, p.lda, operands);
+    layout(plan.b, p.transpose_b, p.k, p.n, p.ldb, operands);
+    layout(plan.c, false, p.m, p.n, p.ldc, CUDA_R_32F);
     if (p.batch > 1) {
       repeat(plan.a, p.stride_a);
       repeat(plan.b, p.stride_b);
