@@ -34,7 +34,8 @@ if(TARN_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     message(FATAL_ERROR "tarn: TARN_FUZZ needs clang, found ${CMAKE_CXX_COMPILER_ID}; use the preset clang-fuzz")
   endif()
-  target_compile_options(tarn_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_compile_options(tarn_flags INTERFACE -fsanitize=fuzzer-no-link
+    "-fsanitize-coverage-ignorelist=${PROJECT_SOURCE_DIR}/tests/fuzz/coverage_ignore.txt")
 endif()
 
 # tarn_add_library(area SOURCES ... PUBLIC libs... PRIVATE libs...): one static library a folder; its links are the layering.

@@ -6,8 +6,8 @@
 // Moves 4 bytes a parameter.
 #include <algorithm>
 
+#include "adam.cuh"
 #include "adam.hpp"
-#include "adam_math.hpp"
 #include "block_sum.cuh"
 #include "platform.cuh"
 
@@ -25,25 +25,7 @@ __global__ void adam_kernel(AdamArrays a, DsmClock clock, const float* gradient_
     step.l2 = 0.0f;
     step.shrink = 1.0f;
   }
-  const auto load = [i](const float* values) { return reinterpret_cast<const float4*>(values)[i]; };
-  const auto store = [i](float* values, const float4& v) { reinterpret_cast<float4*>(values)[i] = v; };
-  const float4 none = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-  const bool averages = step.ema > 0.0f;
-  const float4 g = load(a.gradient), w = load(a.weights), m = load(a.first), v = load(a.second);
-  const float4 top = step.amsgrad ? load(a.largest) : none, mean = averages ? load(a.average) : none;
-  AdamValues<float> p[4] = {{w.x, m.x, v.x, top.x, mean.x},
-                            {w.y, m.y, v.y, top.y, mean.y},
-                            {w.z, m.z, v.z, top.z, mean.z},
-                            {w.w, m.w, v.w, top.w, mean.w}};
-  adam_update_values(step, g.x, p[0]);
-  adam_update_values(step, g.y, p[1]);
-  adam_update_values(step, g.z, p[2]);
-  adam_update_values(step, g.w, p[3]);
-  store(a.weights, make_float4(p[0].weight, p[1].weight, p[2].weight, p[3].weight));
-  store(a.first, make_float4(p[0].first, p[1].first, p[2].first, p[3].first));
-  store(a.second, make_float4(p[0].second, p[1].second, p[2].second, p[3].second));
-  if (step.amsgrad) store(a.largest, make_float4(p[0].largest, p[1].largest, p[2].largest, p[3].largest));
-  if (averages) store(a.average, make_float4(p[0].average, p[1].average, p[2].average, p[3].average));
+  update_quad(a, step, i, reinterpret_cast<const float4*>(a.gradient)[i], load_quad(a, step, i));
 }
 
 __global__ void squares_kernel(const float* values, std::int64_t n, double* partials) {

@@ -14,6 +14,13 @@ struct AdamArrays {
   float *weights = nullptr, *first = nullptr, *second = nullptr, *largest = nullptr, *average = nullptr;
   std::int64_t n = 0;
   std::int64_t n_decayed = 0;  ///< weight decay for those before it only; a multiple of 4
+
+  /// Parameters `begin` (a multiple of 4) to the last.
+  AdamArrays from(std::int64_t begin) const {
+    const auto shifted = [begin](auto* values) { return values ? values + begin : values; };
+    return {shifted(gradient), shifted(weights), shifted(first), shifted(second),
+            shifted(largest),  shifted(average), n - begin,      n_decayed > begin ? n_decayed - begin : 0};
+  }
 };
 
 /// One step with the clock's numbers; `gradient_scale` (device), where given, in place of theirs. Asynchronous.

@@ -11,6 +11,7 @@ namespace tarn::cuda {
 /// Sizes, weights and device pointers. Rows beyond `batch_size` are confinement points.
 struct DsmResidualCall {
   std::int64_t n_rows = 0, batch_size = 0, n_outputs = 0;
+  std::int64_t n_slices = 1;                 ///< of the sums over neurons
   std::int64_t in_width = 0, out_width = 0;  ///< distances between rows of points, and of all else
   const float* points = nullptr;             ///< `[rows, in_width]`
   const float* targets = nullptr;            ///< `[rows, out_width]`
@@ -22,12 +23,12 @@ struct DsmResidualCall {
   bool operator==(const DsmResidualCall&) const = default;
 };
 
-/// `values` `[rows, out_width]`: sums over neurons in, deltas out; `row_losses` `[rows, 2]`: loss and excess of each data row. With
-/// `mapped`, `values` are scores already. Asynchronous.
-void launch_dsm_residual(const DsmResidualCall& call, bool mapped, float* values, double* row_losses,
+/// `from` `[n_slices, rows, out_width]`: sums over slices of neurons, which are added up in their order; with `mapped`, scores `[rows, out_width]`.
+/// Writes `deltas` `[rows, out_width]` and `row_losses` `[rows, 2]`: loss and excess of each data row. Asynchronous.
+void launch_dsm_residual(const DsmResidualCall& call, bool mapped, const float* from, float* deltas, double* row_losses,
                          StreamHandle stream);
-/// `values` `[rows, out_width]`: sums over neurons in, `output_scale sum - x` out. Asynchronous.
-void launch_dsm_outputs(const DsmResidualCall& call, float* values, StreamHandle stream);
+/// `outputs` `[rows, out_width]` = `output_scale sum - x`. Asynchronous.
+void launch_dsm_outputs(const DsmResidualCall& call, const float* sums, float* outputs, StreamHandle stream);
 
 /// Ends a step: writes `losses[now]` from `row_losses` and `*norm` (0 where null), and adds one to the clock. Without a clock (`now` null) writes
 /// `losses[0]`. Asynchronous.

@@ -6,10 +6,8 @@
 // A warp a row, 4 rows a block; a lane takes the four columns of a Philox block. Deterministic. Data rows are the CPU's bits; confinement points are
 // worked out in double, where log, exp and erfc may differ by an ulp before the result is rounded to float.
 // Moves 4 (K + in_width + D) bytes a row.
-#include "dsm_rows.hpp"
-#include "normals.cuh"
+#include "dsm_rows.cuh"
 #include "platform.cuh"
-#include "tarn/core/stream.hpp"
 
 namespace tarn::cuda {
 namespace {
@@ -17,36 +15,17 @@ namespace {
 constexpr int rows_a_block = 4;
 constexpr unsigned all_lanes = 0xffffffffu;
 
-// Components 4 quad to 4 quad + 3 of a step with n components; those beyond n mean nothing.
-__device__ void normals_of_quad(std::uint64_t seed, Stream stream, std::uint64_t chain, std::uint64_t step,
-                                std::int64_t n, std::int64_t quad, float (&out)[4]) {
-  const auto offset = step * static_cast<std::uint64_t>(step_stride(n)) + static_cast<std::uint64_t>(4 * quad);
-  normals_of_block(seed, static_cast<std::uint64_t>(stream) << 48 | chain, offset / 4, out);
-  // one or two components a step: several steps share the block
-  if ((offset & 2) != 0) {
-    out[0] = out[2];
-    out[1] = out[3];
-  }
-  if ((offset & 1) != 0) out[0] = out[1];
-}
-
 __device__ void data_row(const DsmRowsCall& q, std::uint64_t step, std::int64_t row, const float* x) {
-  const std::int64_t pair = q.antithetic ? 2 : 1;
-  const float sign = q.antithetic && row % 2 == 1 ? -1.0f : 1.0f;
   for (std::int64_t quad = threadIdx.x; 4 * quad < q.in_width; quad += 32) {
     float xi[4] = {};
-    if (4 * quad < q.n_outputs) {
-      normals_of_quad(q.seed, Stream::training_noise, static_cast<std::uint64_t>(row / pair), step, q.n_outputs, quad,
-                      xi);
-    }
+    if (4 * quad < q.n_outputs) noise_of_row(q, step, row, quad, xi);
     for (int i = 0; i < 4; ++i) {
       const std::int64_t k = 4 * quad + i;
       float value = k == q.n_columns ? 1.0f : 0.0f;
       if (k < q.n_columns) value = x[k];
       if (k < q.n_outputs) {
-        const float noise = mul(sign, xi[i]);
-        value = add(value, mul(q.sigma, noise));
-        q.targets[row * q.out_width + k] = mul(q.inverse_sigma, noise);
+        value = add(value, mul(q.sigma, xi[i]));
+        q.targets[row * q.out_width + k] = mul(q.inverse_sigma, xi[i]);
       }
       q.points[row * q.in_width + k] = value;
     }
@@ -71,10 +50,7 @@ __device__ void confinement_row(const DsmRowsCall& q, std::uint64_t step, std::i
   for (int lanes = 16; lanes > 0; lanes /= 2) square += __shfl_xor_sync(all_lanes, square, lanes);
   last = __shfl_sync(all_lanes, last, static_cast<int>(D / 4 % 32));
 
-  // a normal of exactly zero length (D = 1, once in 2^25) gets some direction rather than none
-  const double norm = square > 0.0 ? ::sqrt(square) : 1.0;
-  const double uniform = 0.5 * ::erfc(-static_cast<double>(last) * ::sqrt(0.5));
-  const double R = ::exp(q.log_low + (q.log_high - q.log_low) * uniform);
+  const double R = confinement_radius(q, last);
   for (std::int64_t quad = threadIdx.x; 4 * quad < q.in_width; quad += 32) {
     float normal[4] = {};
     if (4 * quad < D) normals_of_quad(q.seed, Stream::confinement, chain, step, D + 1, quad, normal);
@@ -82,7 +58,7 @@ __device__ void confinement_row(const DsmRowsCall& q, std::uint64_t step, std::i
       const std::int64_t k = 4 * quad + i;
       float value = k == q.n_columns ? 1.0f : 0.0f;
       if (k < D) {
-        const double direction = square > 0.0 ? normal[i] / norm : (k == 0 ? 1.0 : 0.0);
+        const double direction = confinement_direction(normal[i], square, k);
         value = static_cast<float>(R * direction);
         q.targets[row * q.out_width + k] = static_cast<float>(q.pull * direction);
       } else if (k < q.n_columns) {
@@ -98,11 +74,7 @@ __global__ void dsm_rows_kernel(DsmRowsCall q, DsmClock clock) {
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * rows_a_block + threadIdx.y;
   if (row >= q.batch_size + q.confinement_points) return;
   const DsmRecord& record = clock.records[*clock.now];
-  // inputs u of confinement point p are those of data row p mod batch_size
-  const std::int64_t like = (row < q.batch_size ? row : row - q.batch_size) % q.batch_size;
-  std::int64_t from = record.row_offset + (q.antithetic ? like / 2 : like);
-  if (q.indices) from = q.indices[from];
-  const float* x = q.data + from * q.n_columns;
+  const float* x = data_of_row(q, record.row_offset, row);
   if (row < q.batch_size) {
     data_row(q, record.step, row, x);
   } else {

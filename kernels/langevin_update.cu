@@ -7,7 +7,7 @@
 // memory. 12 bytes moved an element (+ 4 with a clamp, + 8 with a momentum).
 #include <algorithm>
 
-#include "langevin_noise.cuh"
+#include "langevin_chain.cuh"
 #include "langevin_update.hpp"
 #include "platform.cuh"
 
@@ -50,69 +50,23 @@ __global__ void leak_kernel(const float* sums, std::int64_t sums_stride, const f
   }
 }
 
-__device__ __forceinline__ void load4(const float* from, float (&to)[4]) {
-  const float4 v = *reinterpret_cast<const float4*>(from);
-  to[0] = v.x;
-  to[1] = v.y;
-  to[2] = v.z;
-  to[3] = v.w;
-}
-
 __global__ void __launch_bounds__(block_threads)
     langevin_update_kernel(LangevinUpdate q, const LangevinCall* __restrict__ shared_call, std::uint64_t step_offset) {
   const int lane = threadIdx.x % 32;
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * block_chains + threadIdx.x / 32;
   if (i >= q.n) return;  // whole warps; there is no barrier below
   const LangevinCall call = *shared_call;
-  const std::uint64_t step = call.step + step_offset, chain = call.first_chain + static_cast<std::uint64_t>(i);
-  const std::int64_t D = q.n_outputs, stride = step_stride(D), groups = (D + 3) / 4;
-  float* const row = q.state + i * q.state_stride;
-  const float* const drift = q.drift + i * q.drift_stride;
-
-  float square = 0.0f;
-  for (std::int64_t g = lane; g < groups; g += 32) {
-    float x[4], f[4], xi[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    load4(row + 4 * g, x);
-    load4(drift + 4 * g, f);
-    if (call.v) {
-      step_normals(call.seed, chain, step, stride, g, xi);
-    } else if (call.scale != 0.0f) {
-      step_noise(call, chain, step, stride, g, xi);
-    }
+  const auto drift = [&](std::int64_t g, float(&f)[4]) {
+    const float* const from = q.drift + i * q.drift_stride + 4 * g;
+    load4(from, f);
+    for (std::int64_t part = 1; part < q.n_parts; ++part) {
+      float more[4];
+      load4(from + part * q.part_stride, more);
 #pragma unroll
-    for (int k = 0; k < 4; ++k) {
-      const std::int64_t d = 4 * g + k;
-      if (d >= D) break;  // inputs, or padding: written back as they are
-      if (q.leaks) {
-        f[k] = sub(f[k], x[k]);
-        if (q.c) f[k] = add(f[k], q.c[d]);
-      }
-      float v = 0.0f;
-      if (call.v) {
-        v = call.v[i * D + d];
-        take_momentum_step(call.momentum, f[k], xi[k], x[k], v);
-      } else {
-        x[k] = fma(call.dt, f[k], x[k]);
-        if (call.scale != 0.0f) x[k] = fma(call.scale, xi[k], x[k]);
-      }
-      if (call.clamp) {
-        const float held = call.clamp[i * D + d];
-        x[k] = select(held == held, held, x[k]);
-        v = select(held == held, 0.0f, v);
-      }
-      if (call.v) call.v[i * D + d] = v;
-      square = fma(x[k], x[k], square);
+      for (int k = 0; k < 4; ++k) f[k] = add(f[k], more[k]);
     }
-    *reinterpret_cast<float4*>(row + 4 * g) = make_float4(x[0], x[1], x[2], x[3]);
-  }
-  if (warp_sum(square) <= call.limit) return;
-  for (std::int64_t g = lane; g < groups; g += 32) {  // a lane over its own components again
-    for (std::int64_t d = 4 * g; d < 4 * g + 4 && d < D; ++d) {
-      row[d] = __builtin_nanf("");
-      if (call.v) call.v[i * D + d] = __builtin_nanf("");
-    }
-  }
-  if (lane == 0 && call.first_bad_step[i] < 0) call.first_bad_step[i] = static_cast<std::int64_t>(step);
+  };
+  step_chain(q, call, i, call.step + step_offset, drift, lane);
 }
 
 // Threads along the columns, blocks down the rows: enough of them to fill any card, the loop does the rest.

@@ -27,6 +27,8 @@ struct LangevinUpdate {
   std::int64_t state_stride = 0;
   const float* drift = nullptr;  ///< `[n, drift_stride]`
   std::int64_t drift_stride = 0;
+  /// Where more than 1, `drift` is that many matrices `part_stride` apart, which are added up in their order.
+  std::int64_t n_parts = 1, part_stride = 0;
   bool leaks = false;        ///< `drift` holds the sums over the neurons alone: `-x + c` is added here
   const float* c = nullptr;  ///< `[D]` or null; where `leaks`
 };

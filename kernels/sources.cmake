@@ -3,10 +3,16 @@
 set(TARN_KERNEL_EMULATED_SOURCES
   adam.cu
   dsm_backward.cu
+  dsm_descent.cu
   dsm_residual.cu
   dsm_rows.cu
   dsm_skew.cu
   epoch_keys.cu
+  fused_bf16_warp.cu
+  fused_bf16_warpgroup.cu
+  fused_langevin.cu
+  fused_tf32_warp.cu
+  fused_tf32_warpgroup.cu
   hee_error.cu
   hee_learn.cu
   hee_rows.cu
@@ -21,6 +27,11 @@ set(TARN_KERNEL_EMULATED_SOURCES
   small_langevin_sigmoid.cu
   small_langevin_softplus.cu
   small_langevin_tanh.cu
+  small_dsm_leaky_relu.cu
+  small_dsm_relu.cu
+  small_dsm_sigmoid.cu
+  small_dsm_softplus.cu
+  small_dsm_tanh.cu
   draw.cu
   probe.cu
 )

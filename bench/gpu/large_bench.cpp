@@ -1,10 +1,11 @@
 // Chain-steps a second of the large-D path on the device, beside what the same card does in the products alone. One JSON line a
 // measurement, each the median of several repeats between CUDA events. Under 40 seconds on an H100.
-//   gemm         float32 products by the backend's own Blas: 8192^3, and the two of a step
+//   gemm         products by the backend's own Blas: 8192^3 in each precision (bf16: of bf16 matrices), and the two of a float32 step
 //   copy         device to device, bytes read and written
-//   advance      output mode; `share` is its rate of arithmetic over that of 8192^3, `share_of_products` over the step's own two
+//   advance      output mode; `share` is its rate of arithmetic over that of 8192^3 in its precision, `share_of_products` over the step's own two
 //   reservoir    reservoir mode
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -53,8 +54,22 @@ DeviceBuffer<float> normals(std::int64_t rows, std::int64_t cols, std::uint64_t 
   return buffer;
 }
 
+// Normals cut to bf16, of four thousand in no order.
+DeviceBuffer<std::uint16_t> random_bf16(std::int64_t n, const Context& context) {
+  Matrix<float> m(1, 4096);
+  fill_normals(1, Stream::evaluation, 0, 6, 1, m);
+  std::vector<std::uint16_t> values(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(m.data()[i * 2654435761u >> 16 & 4095]) >> 16);
+  DeviceBuffer<std::uint16_t> buffer(n);
+  copy_async(buffer.data(), values.data(), n, context.stream.handle());
+  context.stream.synchronize();
+  return buffer;
+}
+
 // Seconds of `a` `[m, k]` times `b^T`, b `[n, k]`, as a step does it.
-double product_seconds(Context& context, std::int64_t m, std::int64_t n, std::int64_t k, bool hidden) {
+double product_seconds(Context& context, std::int64_t m, std::int64_t n, std::int64_t k, bool hidden,
+                       Precision precision = Precision::fp32) {
   const DeviceBuffer<float> a = normals(m, k, 0, 1.0f, context), b = normals(n, k, 1, 1.0f, context),
                             bias = normals(1, n, 2, 1.0f, context);
   DeviceBuffer<float> c(m * n);
@@ -69,6 +84,15 @@ double product_seconds(Context& context, std::int64_t m, std::int64_t n, std::in
   p.transpose_b = true;
   p.c = c.data();
   p.ldc = n;
+  p.precision = precision;
+  DeviceBuffer<std::uint16_t> a16, b16;  // bf16, as a product of nothing else would have it
+  if (precision == Precision::bf16) {
+    a16 = random_bf16(m * k, context);
+    b16 = random_bf16(n * k, context);
+    p.a = reinterpret_cast<const float*>(a16.data());
+    p.b = reinterpret_cast<const float*>(b16.data());
+    p.is_bf16 = true;
+  }
   if (hidden) {
     p.bias = bias.data();
     p.relu = true;
@@ -79,9 +103,11 @@ double product_seconds(Context& context, std::int64_t m, std::int64_t n, std::in
     for (int i = 0; i < calls; ++i) context.blas->product(p, context.stream.handle());
   });
   const double seconds = 1e-3 * ms / calls;
-  std::printf("{\"bench\": \"gemm\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"ms\": %.4f, \"tflop_per_s\": %.2f}\n",
-              static_cast<long long>(m), static_cast<long long>(n), static_cast<long long>(k), 1e3 * seconds,
-              1e-12 * flops / seconds);
+  std::printf(
+      "{\"bench\": \"gemm\", \"precision\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"ms\": %.4f, "
+      "\"tflop_per_s\": %.2f}\n",
+      std::string(name_of(precision)).c_str(), static_cast<long long>(m), static_cast<long long>(n),
+      static_cast<long long>(k), 1e3 * seconds, 1e-12 * flops / seconds);
   return seconds;
 }
 
@@ -110,14 +136,17 @@ struct Case {
   std::int64_t D, N, chains, n_steps;
   Nonlinearity phi;
   bool reservoir;
+  Precision precision = Precision::fp32;
 };
 
 void chains(Context& context, const Case& k, double ceiling) {
+  context.precision = k.precision;
   double products = 0.0;
-  if (!k.reservoir && k.phi == Nonlinearity::relu)
+  if (!k.reservoir && k.phi == Nonlinearity::relu && k.precision == Precision::fp32)
     products = product_seconds(context, k.chains, k.N, k.D, true) + product_seconds(context, k.chains, k.D, k.N, false);
   const Net net(k.D, k.N, k.phi);
-  const LargeDeviceNetwork network(net.view, context.stream.handle());
+  const LargeDeviceNetwork network(net.view, context.stream.handle(), k.precision, large_plan(net.view, context),
+                                   engine_of(context.info));
   LargeWorkspace workspace;
   DeviceBuffer<float> x = normals(k.chains, k.D, 3, 1.0f, context), r, P;
   if (k.reservoir) {
@@ -147,11 +176,13 @@ void chains(Context& context, const Case& k, double ceiling) {
   const double step = 1e-3 * ms / static_cast<double>(k.n_steps);
   const double flops = (k.reservoir ? 6.0 : 4.0) * static_cast<double>(k.chains * k.N) * static_cast<double>(k.D);
   std::printf(
-      "{\"bench\": \"%s\", \"phi\": \"%s\", \"D\": %lld, \"N\": %lld, \"chains\": %lld, \"steps\": %lld, "
+      "{\"bench\": \"%s\", \"precision\": \"%s\", \"phi\": \"%s\", \"D\": %lld, \"N\": %lld, \"chains\": %lld, "
+      "\"steps\": %lld, "
       "\"ms_a_step\": "
       "%.4f, \"chain_steps_per_s\": %.4g, \"tflop_per_s\": %.2f, \"share\": %.3f",
-      k.reservoir ? "reservoir" : "advance", std::string(name_of(k.phi)).c_str(), static_cast<long long>(k.D),
-      static_cast<long long>(k.N), static_cast<long long>(k.chains), static_cast<long long>(k.n_steps), 1e3 * step,
+      k.reservoir ? "reservoir" : "advance", std::string(name_of(k.precision)).c_str(),
+      std::string(name_of(k.phi)).c_str(), static_cast<long long>(k.D), static_cast<long long>(k.N),
+      static_cast<long long>(k.chains), static_cast<long long>(k.n_steps), 1e3 * step,
       static_cast<double>(k.chains) / step, 1e-12 * flops / step, flops / step / ceiling);
   if (products > 0.0) std::printf(", \"share_of_products\": %.3f", products / step);
   std::printf("}\n");
@@ -168,16 +199,26 @@ int main(int argc, char** argv) try {
   std::printf("{\"device\": \"%s\", \"multiprocessors\": %d}\n", context.info.name.c_str(),
               context.info.n_multiprocessors);
   const std::int64_t n = 8192 / less;
-  const double ceiling = 2.0 * static_cast<double>(n * n * n) / product_seconds(context, n, n, n, false);
+  double ceiling[3];
+  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+    ceiling[static_cast<std::size_t>(precision)] =
+        2.0 * static_cast<double>(n * n * n) / product_seconds(context, n, n, n, false, precision);
+  }
   copy_bandwidth(context, (std::int64_t{1} << 28) / less);
   const Nonlinearity relu = Nonlinearity::relu, tanh = Nonlinearity::tanh;
+  const Precision bf16 = Precision::bf16, tf32 = Precision::tf32;
   for (Case k : {Case{300, 20000, 1024, 64, relu, false}, Case{300, 20000, 16384, 16, relu, false},
                  Case{300, 2000, 16384, 128, relu, false}, Case{300, 2000, 1024, 512, relu, false},
-                 Case{300, 2000, 16384, 128, tanh, false}, Case{300, 2000, 16384, 64, relu, true}}) {
+                 Case{300, 2000, 16384, 128, tanh, false}, Case{300, 2000, 16384, 64, relu, true},
+                 Case{300, 20000, 4096, 32, relu, false, bf16}, Case{300, 20000, 16384, 32, relu, false, bf16},
+                 Case{300, 20000, 16384, 32, tanh, false, bf16}, Case{300, 20000, 65536, 8, relu, false, bf16},
+                 Case{300, 2000, 16384, 256, relu, false, bf16}, Case{100, 4000, 65536, 64, relu, false, bf16},
+                 Case{300, 20000, 4096, 16, relu, false, tf32}, Case{300, 20000, 16384, 16, relu, false, tf32},
+                 Case{300, 20000, 65536, 8, relu, false, tf32}, Case{100, 4000, 65536, 64, relu, false, tf32}}) {
     k.N /= less;
     k.chains /= less;
     if (is_small) k.n_steps = 16;
-    chains(context, k, ceiling);
+    chains(context, k, ceiling[static_cast<std::size_t>(k.precision)]);
   }
   return 0;
 } catch (const std::exception& error) {

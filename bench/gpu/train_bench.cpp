@@ -2,8 +2,10 @@
 // several repeats. Under 30 seconds on an H100.
 //   copy    device to device, bytes read and written: the bandwidth that floors are computed from
 //   adam    the optimiser's launch alone, 28 bytes a parameter
-//   train   whole steps, host time from call to losses. `floor_us`: weights, moments and gradient are read, and written where they change,
-//           8 x 4 bytes a parameter; `ratio`: step over floor. `plain_us`: without graphs
+//   train   whole steps, host time from call to losses, by each way that a session can take ("way": "default" is what it takes by itself, "before" is
+//           products cut by the library and gradients written to memory, "blocks B" a small network's kernel with so many blocks).
+//           `floor_us`: weights, moments and gradient are read, and written where they change, 8 x 4 bytes a parameter; `ratio`: step over floor
+//   product the products of a step, one at a time; "outputs" once for each number of slices of its sum
 //   map     (I + J)^-1 where J is trained
 #include <algorithm>
 #include <chrono>
@@ -13,10 +15,12 @@
 #include <vector>
 
 #include "adam.hpp"
+#include "dsm_descent.hpp"
 #include "dsm_session.hpp"
 #include "dsm_skew.hpp"
 #include "memory.hpp"
 #include "noise.hpp"
+#include "small_dsm.hpp"
 #include "tarn/core/noise.hpp"
 
 namespace {
@@ -134,25 +138,37 @@ void train(Context& context, const Case& c, double bandwidth) {
   OptimizerSettings optimizer;
   optimizer.clip_norm = c.clip_norm;
   Table table(normals(c.D == 1 ? 10000 : 60000, c.D, 4, 1.0));
-  const double with_graphs = step_seconds(*make_cuda_session(context, p, optimizer), table, level, c.B, c.n_steps);
-  const double plain = step_seconds(*make_cuda_session(context, p, optimizer, false), table, level, c.B, c.n_steps);
-  const auto parameters = static_cast<double>(c.N * (2 * c.D + 1));
-  const double floor = parameters * 32.0 / bandwidth;
+  const double floor = static_cast<double>(c.N * (2 * c.D + 1)) * 32.0 / bandwidth;
   const double flops = static_cast<double>(c.B * c.N) * static_cast<double>(10 * c.D + 4);
-  std::printf(
-      "{\"bench\": \"train\", \"phi\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"clip\": %g, \"step_us\": %.2f, "
-      "\"plain_us\": %.2f, "
-      "\"floor_us\": %.2f, \"ratio\": %.2f, \"tflop_per_s\": %.2f}\n",
-      std::string(name_of(c.phi)).c_str(), static_cast<long long>(c.D), static_cast<long long>(c.N),
-      static_cast<long long>(c.B), c.clip_norm, 1e6 * with_graphs, 1e6 * plain, 1e6 * floor, with_graphs / floor,
-      1e-12 * flops / with_graphs);
-  std::fflush(stdout);
+  const auto measure = [&](const std::string& way, const DsmPaths& paths) {
+    const double seconds = step_seconds(*make_cuda_session(context, p, optimizer, paths), table, level, c.B, c.n_steps);
+    std::printf(
+        "{\"bench\": \"train\", \"phi\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"clip\": %g, \"way\": \"%s\", "
+        "\"step_us\": %.2f, \"floor_us\": %.2f, \"ratio\": %.2f, \"tflop_per_s\": %.2f}\n",
+        std::string(name_of(c.phi)).c_str(), static_cast<long long>(c.D), static_cast<long long>(c.N),
+        static_cast<long long>(c.B), c.clip_norm, way.c_str(), 1e6 * seconds, 1e6 * floor, seconds / floor,
+        1e-12 * flops / seconds);
+    std::fflush(stdout);
+  };
+  measure("default", {});
+  measure("before", {.slices = false, .descent = false, .small = false});
+  if (c.D > small_dsm_most_outputs) {
+    measure("slices", {.descent = false});
+    measure("one pass", {.slices = false});
+    measure("no graphs", {.graphs = false});
+    measure("tf32", {.precision = Precision::tf32});
+    measure("tf32, slices", {.descent = false, .precision = Precision::tf32});
+  } else {
+    measure("products", {.small = false});
+    for (const int blocks : {1, 2, 4, 8, 16, 32}) measure(fmt::format("blocks {}", blocks), {.small_blocks = blocks});
+  }
 }
 
 // The five products of a step, one at a time: what is left of a step beside them and the optimiser is launches and gaps.
 void products_alone(Context& context, std::int64_t D, std::int64_t N, std::int64_t B) {
   const std::int64_t in = (D + 4) / 4 * 4, out = (D + 3) / 4 * 4;
   DeviceBuffer<float> points(B * in), hidden(B * N), deltas(B * out), W(N * in), V(D * N), dW(N * in), dV(D * N);
+  DeviceBuffer<float> sums(B * out * 100);
   for (DeviceBuffer<float>* buffer : {&points, &hidden, &deltas, &W, &V})
     launch_fill_normals(1, Stream::evaluation, 0, 0, 1, 1, buffer->size(), buffer->data(), context.stream.handle());
   struct Named {
@@ -166,16 +182,72 @@ void products_alone(Context& context, std::int64_t D, std::int64_t N, std::int64
       {"dV", {D, N, B, deltas.data(), out, true, hidden.data(), N, false, dV.data(), N}},
       {"dW", {N, in, B, hidden.data(), N, true, points.data(), in, false, dW.data(), in}},
   };
-  for (const Named& one : all) {
+  const auto measure = [&](const Named& one) {
     const double seconds =
         device_seconds(context, 20, [&] { context.blas->product(one.product, context.stream.handle()); });
     const Product& q = one.product;
     std::printf(
-        "{\"bench\": \"product\", \"name\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"us\": %.2f, "
+        "{\"bench\": \"product\", \"name\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"slices\": %lld, \"us\": "
+        "%.2f, "
         "\"tflop_per_s\": %.1f}\n",
-        one.name, static_cast<long long>(D), static_cast<long long>(N), static_cast<long long>(B), 1e6 * seconds,
-        2e-12 * static_cast<double>(q.m * q.n * q.k) / seconds);
+        one.name, static_cast<long long>(D), static_cast<long long>(N), static_cast<long long>(B),
+        static_cast<long long>(q.batch), 1e6 * seconds,
+        2e-12 * static_cast<double>(q.m * q.n * q.k * q.batch) / seconds);
+  };
+  for (const Named& one : all) measure(one);
+  for (const std::int64_t slices : {10, 20, 25, 50, 100}) {
+    Named one = all[1];
+    Product& q = one.product;
+    q.batch = slices;
+    q.k = q.stride_a = q.stride_b = N / slices;
+    q.c = sums.data();
+    q.stride_c = B * out;
+    measure(one);
   }
+}
+
+// Gradients and optimiser in one pass, alone.
+void descent_alone(const Context& context, std::int64_t D, std::int64_t N, std::int64_t B, double bandwidth) {
+  const std::int64_t in = (D + 4) / 4 * 4, out = (D + 3) / 4 * 4, n = N * in + D * N;
+  DeviceBuffer<float> points(B * in), hidden(B * N), back(B * N), deltas(B * out), weights(n), first(n), second(n);
+  DeviceBuffer<double> row_losses(2 * B);
+  DeviceBuffer<DsmLossRecord> losses(1000);
+  DeviceBuffer<DsmRecord> records(1000);
+  DeviceBuffer<std::int64_t> now(1);
+  DeviceBuffer<unsigned> ticket(1);
+  const StreamHandle stream = context.stream.handle();
+  for (DeviceBuffer<float>* buffer : {&points, &hidden, &back, &deltas, &weights})
+    launch_fill_normals(1, Stream::evaluation, 0, 0, 1, 1, buffer->size(), buffer->data(), stream);
+  for (DeviceBuffer<float>* buffer : {&first, &second}) zero_async(buffer->data(), n, stream);
+  zero_async(row_losses.data(), 2 * B, stream);
+  zero_async(now.data(), 1, stream);
+  zero_async(ticket.data(), 1, stream);
+  const std::vector<DsmRecord> host(1000, DsmRecord{adam_step({}, 1e-4, 1), 0, 0});
+  copy_async(records.data(), host.data(), 1000, stream);
+  context.stream.synchronize();
+  DsmDescentCall q;
+  q.n_rows = q.batch_size = static_cast<int>(B);
+  q.n_neurons = q.hidden_width = static_cast<int>(N);
+  q.n_outputs = static_cast<int>(D);
+  q.in_width = static_cast<int>(in);
+  q.out_width = static_cast<int>(out);
+  q.v_begin = N * in;
+  q.points = points.data();
+  q.activations = hidden.data();
+  q.back = back.data();
+  q.deltas = deltas.data();
+  q.adam = {nullptr, weights.data(), first.data(), second.data(), nullptr, nullptr, n, n};
+  q.row_losses = row_losses.data();
+  q.losses = losses.data();
+  q.ticket = ticket.data();
+  q.clock = {records.data(), now.data()};
+  const double seconds = device_seconds(context, 20, [&] { launch_dsm_descent(q, stream); });
+  const double bytes = 24.0 * static_cast<double>(n);
+  std::printf(
+      "{\"bench\": \"descent\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"us\": %.2f, \"share_of_copy\": %.3f, "
+      "\"tflop_per_s\": %.1f}\n",
+      static_cast<long long>(D), static_cast<long long>(N), static_cast<long long>(B), 1e6 * seconds,
+      bytes / seconds / bandwidth, 2e-12 * static_cast<double>(B * n) / seconds);
 }
 
 void map_alone(const Context& context, std::int64_t D) {
@@ -206,9 +278,13 @@ int main(int argc, char** argv) try {
   }
   adam_alone(context, 300 * 20000 * 2, bandwidth);
   for (const Case& c :
-       {Case{1, 1000, 32, 1000}, Case{100, 4000, 128, 500}, Case{300, 2000, 64, 500}, Case{300, 20000, 64, 200},
-        Case{300, 20000, 64, 200, Nonlinearity::tanh}, Case{300, 20000, 64, 200, Nonlinearity::relu, 1.0}})
+       {Case{1, 1000, 32, 1000}, Case{1, 1000, 256, 1000}, Case{1, 4000, 32, 1000}, Case{2, 1000, 32, 1000},
+        Case{2, 1000, 32, 1000, Nonlinearity::tanh}, Case{16, 1000, 64, 500},
+        Case{1, 1000, 32, 1000, Nonlinearity::relu, 1.0}, Case{100, 4000, 128, 500}, Case{300, 2000, 64, 500},
+        Case{300, 20000, 64, 200}, Case{300, 20000, 64, 200, Nonlinearity::tanh},
+        Case{300, 20000, 64, 200, Nonlinearity::relu, 1.0}})
     train(context, c, bandwidth);
+  for (const std::int64_t B : {32, 64, 128}) descent_alone(context, 300, 20000, B, bandwidth);
   products_alone(context, 300, 20000, 64);
   for (const std::int64_t D : {16, 100, 300}) map_alone(context, D);
   return 0;

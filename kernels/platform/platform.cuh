@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <tuple>
 
 #include "check.hpp"
 #include "handles.hpp"
@@ -25,6 +26,8 @@ struct LaunchConfig {
   dim3 grid, block;
   std::size_t shared_bytes = 0;
   StreamHandle stream = nullptr;
+  bool cooperative =
+      false;  ///< all blocks run at a time, one a multiprocessor at most, so that they may wait for one another
 };
 
 /// Whether every launch is waited for, so that an error shows at the launch that made it: TARN_CUDA_SYNC=1. Not while a
@@ -44,7 +47,18 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, const Arg
     TARN_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                          static_cast<int>(config.shared_bytes)));
   }
-  kernel<<<config.grid, config.block, config.shared_bytes, config.stream>>>(static_cast<Parameters>(args)...);
+  if (config.cooperative) {
+    const std::tuple<Parameters...> converted{static_cast<Parameters>(args)...};
+    std::apply(
+        [&](const Parameters&... parameter) {
+          void* pointers[] = {const_cast<void*>(static_cast<const void*>(&parameter))...};
+          TARN_CUDA_CHECK(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel), config.grid, config.block,
+                                                      pointers, config.shared_bytes, config.stream));
+        },
+        converted);
+  } else {
+    kernel<<<config.grid, config.block, config.shared_bytes, config.stream>>>(static_cast<Parameters>(args)...);
+  }
   TARN_CUDA_CHECK(cudaGetLastError());
   if (waits_for_launches()) {
     cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
@@ -52,6 +66,28 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, const Arg
     if (capture == cudaStreamCaptureStatusNone) TARN_CUDA_CHECK(cudaStreamSynchronize(config.stream));
   }
 }
+
+/// A barrier over all blocks of a cooperative launch, in two halves, so that a block can work while others come. All threads of a block call both.
+/// `arrived` is a counter in device memory, zero at the start of the launch; `target` is the number of blocks times the number of barriers so
+/// far, this one counted. What a block wrote before it arrived, others read after they waited, by `load_from_grid`.
+__device__ inline void grid_arrive(unsigned* arrived) {
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  __threadfence();
+  atomicAdd(arrived, 1u);
+}
+__device__ inline void grid_wait(const unsigned* arrived, unsigned target) {
+  if (threadIdx.x == 0) {
+    unsigned n = 0;
+    do {
+      asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(n) : "l"(arrived) : "memory");
+    } while (n < target);
+  }
+  __syncthreads();
+}
+/// Past this multiprocessor's own cache, which does not see what others write.
+__device__ __forceinline__ float load_from_grid(const float* address) { return __ldcg(address); }
+__device__ __forceinline__ double load_from_grid(const double* address) { return __ldcg(address); }
 
 /// One block of Philox4x32-10: counter `c[0..3]` in, four words out, in place, under the 64-bit key (docs/noise.md).
 __device__ __forceinline__ void philox_block(std::uint32_t (&c)[4], std::uint64_t key) {

@@ -161,7 +161,7 @@ void add_sample(CLI::App& app, Action& action) {
       // All that can be refused before there is a folder to show for it.
       const ChainRange range =
           range_within(a->range.empty() ? ChainRange{} : parse_range(a->range), run.config.sampling.chains);
-      const auto backend = make_backend(run.config.run.device, a->threads);
+      const auto backend = make_backend(run.config.run.device, a->threads, parse_precision(run.config.run.precision));
       fs::path out(a->out);
       if (a->out.empty()) {
         const fs::path parent = fs::is_directory(source) ? source : source.parent_path();

@@ -23,21 +23,28 @@ int ordinal_of(const std::string& device) {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(const std::string& device, int n_threads) {
-  if (device == "cpu") return make_cpu_backend(n_threads);
+std::unique_ptr<Backend> make_backend(const std::string& device, int n_threads, Precision precision) {
+  const auto on_cpu = [&](const std::string& why) {
+    if (precision != Precision::fp32) {
+      fail_usage("precision \"{}\" is computed on a GPU only{}; use a GPU (--device cuda) or run.precision = \"fp32\"",
+                 name_of(precision), why.empty() ? "" : fmt::format(", and there is none here ({})", why));
+    }
+    return make_cpu_backend(n_threads, "", why);
+  };
+  if (device == "cpu") return on_cpu("");
   if (device == "auto") {
     const cuda::Survey found = cuda::survey();
     std::string why = found.is_built ? found.problem : "";
     if (found.n_devices > 0) {
       try {
-        return cuda::make_backend(0);
+        return cuda::make_backend(0, precision);
       } catch (const Error& error) {
         why = error.what();
       }
     }
-    return make_cpu_backend(n_threads, "", why);
+    return on_cpu(why);
   }
-  if (device == "cuda" || device.starts_with("cuda:")) return cuda::make_backend(ordinal_of(device));
+  if (device == "cuda" || device.starts_with("cuda:")) return cuda::make_backend(ordinal_of(device), precision);
   fail_usage("device \"{}\" is unknown; allowed: auto, cpu, cuda, cuda:K", device);
 }
 

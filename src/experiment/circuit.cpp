@@ -48,7 +48,7 @@ Circuit Circuit::train(MatrixView<const float> rows, const std::vector<std::stri
   refuse_data_keys(settings);
   Config& config = state->config;
   config = parse_config("[run]\nname = \"circuit\"\n[data]\nkind = \"npy\"\n", "settings", settings);
-  state->backend = make_backend(config.run.device, n_threads);
+  state->backend = make_backend(config.run.device, n_threads, parse_precision(config.run.precision));
   state->data = prepare_data(config, dataset_of(rows));
   resolve(config, facts_of(state->data));
 
@@ -71,7 +71,7 @@ Circuit Circuit::load(const std::filesystem::path& run_folder, int n_threads) {
   state->config = std::move(run.config);
   state->data = std::move(run.data);
   state->levels = std::move(run.levels);
-  state->backend = make_backend(state->config.run.device, n_threads);
+  state->backend = make_backend(state->config.run.device, n_threads, parse_precision(state->config.run.precision));
   return Circuit(std::move(state));
 }
 

@@ -57,10 +57,6 @@ std::string check_neurons(const std::string& neurons) {
   }
 }
 
-std::string check_precision(const std::string& precision) {
-  return precision == "fp32" ? "" : "fp32 (other precisions are not offered yet)";
-}
-
 std::string check_until(const std::string& until) {
   return until.empty() ? "" : "\"\" (stopping rules are not offered yet; set sampling.steps)";
 }
@@ -80,7 +76,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(run.name), .doc = "names the run folder; the config file's name without `.toml` where it is left out", .check = check_name},
       {TARN_KEY(run.seed), .doc = "key of all random numbers; the same seed gives the same run", .low = 0, .high = 9223372036854775808.0, .high_excluded = true},
       {TARN_KEY(run.device), .doc = "where to compute", .check = check_device},
-      {TARN_KEY(run.precision), .doc = "arithmetic of networks and chains", .check = check_precision},
+      {TARN_KEY(run.precision), .doc = "what the operands of matrix products are rounded to while chains run in output mode; other than `fp32` on a GPU only, at D > 16; state, noise, sums and training are float32 always", .choices = {precision_names.begin(), precision_names.end()}},
       {TARN_KEY(run.tau_ms), .doc = "the membrane time constant, the unit of all times, wherever a person reads a time", .unit = "ms", .low = 0, .low_excluded = true},
 
       {TARN_KEY(data.kind), .doc = "a synthetic law, the format of a file, or `patches`: squares cut at random places from a stack of images",
@@ -179,6 +175,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(training.quality.confinement_radius), .doc = "smallest and largest R, in units of (largest data norm + sigma sqrt(D))", .low = 0, .low_excluded = true, .models = networks},
       {TARN_KEY(training.quality.input_gain), .doc = "multiplies the initial W_in, uniform in +-1/sqrt(D+U)", .low = 0, .low_excluded = true, .models = networks, .recipe = true},
       {TARN_KEY(training.quality.bias_gain), .doc = "multiplies the initial b, uniform in +-1/sqrt(D+U)", .low = 0, .models = networks, .recipe = true},
+      {TARN_KEY(training.quality.start), .doc = "initial weights: `random`; `noise_score`: pairs of neurons that read one output each make the first drift -x (1 + 1/sigma^2), the score of noise alone, which takes random weights long to learn where D is large; needs neurons >= 2 D, output_scaling = \"inverse_sigma2\", and relu, leaky_relu or softplus", .choices = {"random", "noise_score"}, .models = networks},
 
       {TARN_KEY(sampling.chains), .doc = "parallel chains", .low = 1, .high = 281474976710656.0, .high_excluded = true, .recipe = true},
       {TARN_KEY(sampling.schedule), .doc = "`last_level`: the network of the last level alone; `annealed`: the network of each level in turn", .choices = {"last_level", "annealed"}, .models = networks, .recipe = true},
@@ -260,8 +257,9 @@ std::vector<KeySpec> make_layer_schema() {
 constexpr std::size_t kLongestWord = 64;  // beyond it no key is near, and comparing with all of them takes long
 
 /// Levenshtein distance of words of at most `kLongestWord` letters, with a swap of neighbours as one edit; upper and lower case
-/// are equal.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
+/// are equal. Exact up to `most`; a larger one is `most + 1`, which is known long before the end for words that are not alike.
+std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t most = kLongestWord) {
+  if (std::max(a.size(), b.size()) - std::min(a.size(), b.size()) > most) return most + 1;
   using Row = std::array<std::size_t, kLongestWord + 1>;
   std::array<char, kLongestWord> x{}, y{};
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -272,14 +270,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   for (std::size_t i = 1; i <= a.size(); ++i) {
     Row &row = rows[i % 3], &above = rows[(i + 2) % 3], &two_above = rows[(i + 1) % 3];
     row[0] = i;
+    std::size_t least = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const bool same = x[i - 1] == y[j - 1];
       row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1)});
       if (i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1])
         row[j] = std::min(row[j], two_above[j - 2] + 1);
+      least = std::min(least, row[j]);
     }
+    // Later rows come from this one, or by a swap from the one above it, whose least is smaller by one at most.
+    if (least > most) return most + 1;
   }
-  return rows[a.size() % 3][b.size()];
+  return std::min(rows[a.size() % 3][b.size()], most + 1);
 }
 
 std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
@@ -377,7 +379,7 @@ std::string nearest_word(std::string_view word, const std::vector<std::string_vi
   std::string_view best;
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (std::string_view candidate : words) {
-    const std::size_t distance = edit_distance(word, candidate);
+    const std::size_t distance = edit_distance(word, candidate, best_distance - 1);
     if (distance < best_distance) {
       best = candidate;
       best_distance = distance;
@@ -402,9 +404,9 @@ std::string nearest_key(std::string_view name) {
   }
   for (const KeySpec* candidate : keys) {
     const KeySpec& key = *candidate;
-    const std::size_t whole = 2 * edit_distance(name, key.name);
-    const std::size_t part = edit_distance(last_part(name), last_part(key.name));
+    const std::size_t whole = 2 * edit_distance(name, key.name, best_score / 2);
     const std::size_t allowed_part = last_part(name).size() >= 5 ? 1 : 0;
+    const std::size_t part = edit_distance(last_part(name), last_part(key.name), allowed_part);
     const std::size_t score = part <= allowed_part ? std::min(whole, 3 + part) : whole;
     const bool closer_table = best != nullptr && score == best_score && distance(key.name) < distance(best->name);
     if (score < best_score || closer_table) {

@@ -155,13 +155,12 @@ void read_value(const KeySpec& key, const std::string& name, const toml::node& n
 }
 
 std::string value_text(const KeySpec& key, const Config& config) {
-  Config copy = config;  // slots give write access; the copy keeps the caller's config const
-  return slot_text(key, key.slot(copy));
+  // Slots give write access, which nobody uses here; copies of the config, one a key, took most of the time of writing it.
+  return slot_text(key, key.slot(const_cast<Config&>(config)));
 }
 
 std::string value_text(const KeySpec& key, const LayerConfig& layer) {
-  LayerConfig copy = layer;
-  return slot_text(key, key.layer_slot(copy));
+  return slot_text(key, key.layer_slot(const_cast<LayerConfig&>(layer)));
 }
 
 std::string quoted(const std::string& text) {

@@ -65,6 +65,7 @@ SamplingOutcome stored_sampling(const PreparedData& data, const SamplingSetup& s
   outcome.result.n_quarantined = std::count_if(outcome.result.first_bad_step.begin(),
                                                outcome.result.first_bad_step.end(), [](auto s) { return s >= 0; });
   outcome.result.n_draws = reader.n_draws();
+  outcome.draws_file = samples;
   outcome.stages = setup.run.stages;
   outcome.result.chain_steps = static_cast<double>(n_steps(outcome.stages)) * static_cast<double>(reader.n_chains());
   if (!setup.inputs.empty()) {
@@ -145,7 +146,8 @@ EvaluatedRun evaluate_run(const std::filesystem::path& path, const EvaluateOptio
   const bool against = !options.against.empty();
   StoredRun run = load_run(path, options.overrides);
   const RunFolder original = RunFolder::open(path);
-  const auto backend = make_backend(run.config.run.device, options.n_threads);
+  const auto backend =
+      make_backend(run.config.run.device, options.n_threads, parse_precision(run.config.run.precision));
   // The data themselves are needed for a judgement by the run's own; a file of data takes their place.
   if (!against) {
     run.data = prepare_data_with(run.data, run.config);

@@ -132,6 +132,7 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
       evaluate_acceleration(in, outcome);
     }
   }
+  evaluate_convergence(in, outcome);
   training_figure(in, outcome);
   write_metrics(in.folder, outcome);
   // these were said before the chains ran
@@ -154,6 +155,7 @@ Report report_of_results(const EvaluationOutcome& outcome, const std::string& re
   }
   table.note = "Floor: what exact draws reach at the same count, mean and standard deviation of one replicate.";
   results.tables.push_back(std::move(table));
+  results.tables.insert(results.tables.end(), outcome.tables.begin(), outcome.tables.end());
   report.sections.push_back(std::move(results));
   report.sections.push_back({.heading = "Resolved config",
                              .text = "Every value this run used; the file runs again as it is.",

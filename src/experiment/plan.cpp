@@ -17,7 +17,7 @@ std::string device_memory_line(const ChainMemory& memory, std::int64_t n_chains)
 }
 
 std::vector<std::string> plan_of(Config config, const RunOptions& options) {
-  const auto backend = make_backend(config.run.device, options.n_threads);
+  const auto backend = make_backend(config.run.device, options.n_threads, parse_precision(config.run.precision));
   require_data_path(config);
   Config untrained = config;  // sizes are all that a plan needs of a filter that takes minutes to train
   untrained.filter.epochs = 0;
@@ -82,6 +82,7 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
   {
     const SamplingNetwork network = starting_network(config, data);
     const RunnableNetwork runnable(network, DriftForm::score);
+    lines.push_back("chains: " + backend->path(runnable.view(), s.record.reservoir));
     const std::string line =
         device_memory_line(backend->chain_memory(runnable.view(), s.chains, s.record.reservoir), s.chains);
     if (!line.empty()) lines.push_back(line);

@@ -62,6 +62,7 @@ std::map<std::string, std::string> checkpoint_facts(const Backend& backend, cons
                                            {"device", machine.device},
                                            {"instruction_set", machine.isa},
                                            {"threads", std::to_string(machine.n_threads)},
+                                           {"precision", std::string(name_of(backend.precision()))},
                                            {"fingerprint", fingerprint}};
   if (!machine.gpu.empty()) facts["gpu"] = machine.gpu;
   return facts;
@@ -94,13 +95,14 @@ std::unique_ptr<Backend> resumed_backend(const TensorFile& checkpoint, const Res
     }
   }
   const int n_threads = options.n_threads > 0 ? options.n_threads : n_before;
-  const auto gpu = checkpoint.metadata.find("gpu");
+  const auto gpu = checkpoint.metadata.find("gpu"), rounded = checkpoint.metadata.find("precision");
+  const Precision precision = rounded == checkpoint.metadata.end() ? Precision::fp32 : parse_precision(rounded->second);
   if (n_threads != n_before && !small && gpu == checkpoint.metadata.end())
     refuse(fmt::format("the run computed with {} threads, {} were asked for now", n_before, n_threads));
   if (gpu == checkpoint.metadata.end()) return make_backend(device, n_threads);
   std::unique_ptr<Backend> backend;
   try {
-    backend = make_backend(device, n_threads);
+    backend = make_backend(device, n_threads, precision);
   } catch (const Error& error) {
     refuse(error.what());
     return make_backend("auto", n_threads);
@@ -119,7 +121,7 @@ void require_same_inputs(const TensorFile& checkpoint, const std::string& finger
 
 RunOutcome run_experiment(Config config, const RunOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  const auto backend = make_backend(config.run.device, options.n_threads);
+  const auto backend = make_backend(config.run.device, options.n_threads, parse_precision(config.run.precision));
   if (options.profile) backend->capture_profile();
   require_data_path(config);
   const PreparedData data = prepare_data(config);

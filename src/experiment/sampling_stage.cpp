@@ -349,6 +349,7 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   const double total = static_cast<double>(n_steps(run.stages)) * static_cast<double>(run.n_chains);
   info("sampling: {} chains, {} steps each, {}, {}{}", run.n_chains, n_steps(run.stages), s.schedule, s.integrator,
        run.reservoir ? ", reservoir mode" : "");
+  info("  by {}", backend.path(run.stages.front().network->view(), run.reservoir));
   const std::string memory = device_memory_line(
       backend.chain_memory(run.stages.front().network->view(), run.n_chains, run.reservoir), run.n_chains);
   if (!memory.empty()) info("{}", memory);
@@ -411,7 +412,8 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
       decoded = data.to_data_units(outcome.result.last_draw);
       options.images = DecodedImages{decoded.view(), data.image->rows, data.image->cols, data.image->channels};
     }
-    merge_draws({folder / "samples"}, folder / "samples.nc", options);
+    outcome.draws_file = folder / "samples.nc";
+    merge_draws({folder / "samples"}, outcome.draws_file, options);
   }
   return outcome;
 }

@@ -101,6 +101,7 @@ SamplingNetwork starting_network(const Config& config, const PreparedData& data)
     const QualityConfig& q = config.training.quality;
     network = initial_network(kind, phi, data.n_outputs, data.n_inputs, m.neurons, config.run.seed,
                               {q.input_gain, q.bias_gain});
+    if (q.start == "noise_score") start_from_noise_score(network, q.input_gain);
   } else {
     network = load_network(config.training.init, {phi, kind});
     if (network.n_outputs != data.n_outputs || network.n_inputs != data.n_inputs) {
@@ -158,6 +159,8 @@ TrainingOutcome train_stage(const Config& config, const PreparedData& data, Back
   const std::int64_t total = outcome.n_steps;
   info("training: {} steps of {} over {} noise levels, sigma {:.4g} to {:.4g}", total, plan.batch_size,
        plan.sigmas.size(), plan.sigmas.front(), plan.sigmas.back());
+  if (const std::string way = model->way(plan.batch_size + level_of(plan, 0).confinement_points); !way.empty())
+    info("training: {}", way);
   if (start.step > 0) info("training: goes on at step {} (level {})", start.step, start.level + 1);
   Progress bar("training", static_cast<double>(total), "steps");
   bar.start_at(static_cast<double>(start.step));

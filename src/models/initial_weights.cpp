@@ -1,7 +1,9 @@
 #include "tarn/models/initial_weights.hpp"
 
+#include <algorithm>
 #include <cmath>
 
+#include "tarn/core/activations.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/core/noise.hpp"
 
@@ -61,6 +63,30 @@ SamplingNetwork initial_network(ModelKind kind, Nonlinearity phi, std::int64_t D
     for (std::int64_t d = 0; d < D; ++d) network.gamma(0, d) = network.S(d, d) = 1.0f;
   }
   return network;
+}
+
+void start_from_noise_score(SamplingNetwork& network, double input_gain) {
+  check_gain(input_gain, "input_gain");
+  const std::int64_t D = network.n_outputs, N = network.W_in.rows();
+  const Nonlinearity phi = network.phi;
+  if (network.kind != ModelKind::reservoir_sampler) {
+    fail_usage("a {} network has no output weights to start with", name_of(network.kind));
+  }
+  if (phi != Nonlinearity::relu && phi != Nonlinearity::leaky_relu && phi != Nonlinearity::softplus) {
+    fail_usage("pairs of {} neurons do not add up to a straight line; allowed: relu, leaky_relu, softplus",
+               name_of(phi));
+  }
+  if (N < 2 * D) fail_usage("{} neurons cannot pair up for {} outputs; allowed: {} or more", N, D, 2 * D);
+
+  const double weight = input_gain / std::sqrt(3.0), slope = phi == Nonlinearity::leaky_relu ? 1.0 + leaky_slope : 1.0;
+  std::fill_n(network.W_out.data(), network.W_out.size(), 0.0f);
+  for (std::int64_t i = 0; i < 2 * D; ++i) {
+    const double sign = i % 2 == 0 ? 1.0 : -1.0;
+    for (std::int64_t k = 0; k < network.W_in.cols(); ++k) network.W_in(i, k) = 0.0f;
+    network.W_in(i, i / 2) = static_cast<float>(sign * weight);
+    network.b(0, i) = 0.0f;
+    network.W_out(i / 2, i) = static_cast<float>(-sign / (slope * weight));
+  }
 }
 
 }  // namespace tarn

@@ -50,6 +50,7 @@ class ReservoirTraining final : public TrainableModel {
   void reset_average() override { session_->reset_average(); }
   TrainingState state() const override { return session_->state(); }
   void restore(const TrainingState& state) override { session_->restore(state); }
+  std::string way(std::int64_t rows) const override { return session_->way(rows); }
 
  private:
   SamplingNetwork with(DsmParameters parameters) const {

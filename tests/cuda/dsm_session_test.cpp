@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "compute/large_session_checks.hpp"
 #include "cuda/device.hpp"
@@ -68,13 +69,35 @@ TEST(CudaDsmSession, SameBitsHoweverARunIsCutAndLaunched) {
   const DsmParameters p = some_parameters(Nonlinearity::softplus, 20, 2, 70);
   const std::vector<float> rates(21, 1e-3f);
   const auto run = [&](bool graphs, std::size_t steps_a_call) {
-    const auto session = cuda::make_cuda_session(context, p, everything(), graphs);
+    const auto session = cuda::make_cuda_session(context, p, everything(), {.graphs = graphs});
     return test::train(*session, p, confined_level(true, 5), 14, rates, steps_a_call);
   };
   const Trained plain = run(false, 100);
   for (const std::size_t steps : {1u, 4u, 9u, 100u}) {
     SCOPED_TRACE(steps);
     expect_same(run(true, steps), plain);
+  }
+}
+
+// Sums cut into slices or not, gradients in the optimiser's pass or in memory, batches of one chunk, of two, and too large for that pass: all
+// against double. 800 neurons are cut into six slices with pads, whose activations are not zero.
+TEST(CudaDsmSession, EveryWayAgreesWithDouble) {
+  TARN_NEEDS_DEVICE();
+  cuda::Context context(0);
+  OptimizerSettings o;
+  o.weight_decay = 1e-2;
+  o.ema = 0.9;
+  o.amsgrad = true;
+  for (const auto& [phi, D, N, B] : {std::tuple{Nonlinearity::softplus, 17, 802, 20},
+                                     {Nonlinearity::relu, 70, 131, 100},
+                                     {Nonlinearity::sigmoid, 19, 801, 150}}) {
+    for (const cuda::DsmPaths& paths : {cuda::DsmPaths{}, {.slices = false}, {.descent = false}}) {
+      SCOPED_TRACE(::testing::Message() << name_of(phi) << ", N " << N << ", slices " << paths.slices << ", descent "
+                                        << paths.descent);
+      test::expect_training([&](const auto& p, const auto& s) { return cuda::make_cuda_session(context, p, s, paths); },
+                            some_parameters(phi, D, 0, N), o, confined_level(false, 3), B,
+                            std::vector<float>(4, 1e-3f));
+    }
   }
 }
 

@@ -51,8 +51,8 @@ TEST_F(HeeLawOnDevice, HeatingShrinksWithTheRatio) {
   const double error = sigmas * std::sqrt(2.0 / static_cast<double>(n_chains));
   for (const float ratio : {0.4f, 0.05f}) {
     const double expected = interneuron_heating(1.0, 1.0, 1.0, static_cast<double>(ratio), 1);
-    // discretisation adds dt/2 times the posterior's rate, 2, on top: 0.01; the bound has room for it
-    EXPECT_NEAR(heating(on_device(), ratio, 1, n_chains), expected, expected * error + 0.02) << "ratio " << ratio;
+    // discretisation adds dt/2 times the posterior's rate, 2, on top: 0.02; the bound has room for it
+    EXPECT_NEAR(heating(on_device(), ratio, 1, n_chains), expected, expected * error + 0.04) << "ratio " << ratio;
   }
 }
 

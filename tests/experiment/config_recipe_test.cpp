@@ -215,6 +215,17 @@ TEST(Recipe, RefusesWhatDoesNotFitTheData) {
               HasSubstr("allowed: x"));
   EXPECT_THAT(refusal(kImages, kImageFacts, {"evaluation.metrics=[\"kl\"]"}),
               HasSubstr("\"kl\" needs a synthetic law in one dimension"));
+  const auto start = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> overrides{"training.quality.start=noise_score"};
+    overrides.insert(overrides.end(), more.begin(), more.end());
+    return refusal(kImages, kImageFacts, overrides);
+  };
+  EXPECT_NO_THROW(resolved(kImages, kImageFacts, {"training.quality.start=noise_score", "model.neurons=200"}));
+  EXPECT_THAT(start({"model.neurons=199"}), HasSubstr("two neurons for each of the 100 outputs, found 199"));
+  EXPECT_THAT(start({"model.nonlinearity=tanh"}), HasSubstr("needs relu, leaky_relu or softplus, found tanh"));
+  EXPECT_THAT(start({"training.quality.output_scaling=none"}), HasSubstr("inverse_sigma2\", found \"none\""));
+  EXPECT_THAT(start({"training.init=w.safetensors"}), HasSubstr("come from training.init"));
+  EXPECT_THAT(start({"model.kind=sampler_only_sc", "model.neurons=100"}), HasSubstr("no output weights"));
   Config config = parse_config(kPeak, "a.toml");
   EXPECT_THROW(resolve(config, {.n_outputs = 0, .n_items = 5}), Error);
 }

@@ -131,8 +131,8 @@ TEST(Config, WrongTypesAndRangesNameWhatWasFoundAndWhatIsAllowed) {
   EXPECT_EQ(line("model", "nonlinearity = \"rleu\""),
             "a.toml:6: model.nonlinearity = \"rleu\" (did you mean \"relu\"?); allowed: one of: relu, leaky_relu, "
             "tanh, softplus, sigmoid");
-  EXPECT_EQ(line("run", "precision = \"bf16\""),
-            "a.toml:6: run.precision = \"bf16\"; allowed: fp32 (other precisions are not offered yet)");
+  EXPECT_EQ(line("run", "precision = \"fp16\""),
+            "a.toml:6: run.precision = \"fp16\"; allowed: one of: fp32, tf32, bf16");
   EXPECT_EQ(line("sampling", "until = \"rhat < 1.01\""),
             "a.toml:6: sampling.until = \"rhat < 1.01\"; allowed: \"\" (stopping rules are not offered yet; set "
             "sampling.steps)");

@@ -45,6 +45,27 @@ const Metric* find(const std::vector<Metric>& metrics, const std::string& name) 
   return found == metrics.end() ? nullptr : &*found;
 }
 
+// Thirty draws a chain: enough to say whether they moved, in the metrics, the report and again from the file.
+TEST_F(EvaluateRun, ConvergenceOfKeptDraws) {
+  const RunOutcome run =
+      run_experiment(parse_config(test::tiny_peak, "peak.toml", {"sampling.thin=2"}), {folder / "runs", 2});
+  const Metric* r_hat = find(run.metrics, "r_hat");
+  ASSERT_NE(r_hat, nullptr);
+  EXPECT_GT(r_hat->value, 1.01);  // 0.6 tau from a wide start: far from at rest
+  EXPECT_NE(r_hat->note.find("100 chains of 30 draws"), std::string::npos) << r_hat->note;
+  const Metric* ess = find(run.metrics, "ess_bulk");
+  ASSERT_NE(ess, nullptr);
+  EXPECT_GT(ess->value, 0.0);
+  EXPECT_LT(ess->value, 2600.0);
+  EXPECT_NE(test::read_text(run.folder / "report.html").find("Rank-normalised split R-hat"), std::string::npos);
+  EXPECT_EQ(evaluation_lines(evaluate_run(run.folder).folder), evaluation_lines(run.folder));
+  EXPECT_EQ(
+      find(
+          run_experiment(parse_config(test::tiny_peak, "peak.toml", {"sampling.thin=0"}), {folder / "runs", 2}).metrics,
+          "r_hat"),
+      nullptr);
+}
+
 // The same figures of merit to the last digit, and nothing that the run wrote is touched.
 TEST_F(EvaluateRun, AgainGivesTheSame) {
   const RunOutcome run = run_experiment(parse_config(test::tiny_peak, "peak.toml"), {folder / "runs", 2});

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "models/networks.hpp"
+#include "tarn/core/activations.hpp"
 
 namespace tarn {
 namespace {
@@ -88,6 +89,39 @@ TEST(InitialWeights, DependOnSeedAloneAndAddingNeuronsKeepsTheOthers) {
   EXPECT_EQ(reservoir(3, 1, 50).W_out, small.W_out);
   const SamplingNetwork other = initial_network(ModelKind::reservoir_sampler, Nonlinearity::relu, 3, 1, 50, seed + 1);
   EXPECT_NE(other.W_in, small.W_in);
+}
+
+// The sum over a pair is exact up to the rounding of two products, so the tolerance is a few units in the last place of x.
+TEST(InitialWeights, NoiseScoreStartsAsMinusX) {
+  constexpr std::int64_t D = 3, U = 2, N = 8;
+  for (const Nonlinearity phi : {Nonlinearity::relu, Nonlinearity::leaky_relu, Nonlinearity::softplus}) {
+    SamplingNetwork network = initial_network(ModelKind::reservoir_sampler, phi, D, U, N, seed);
+    const SamplingNetwork fresh = network;
+    start_from_noise_score(network, 6.0);
+    network.validate();
+    const std::vector<float> state{0.7f, -1.9f, 0.02f, 5.0f, -3.0f};  // x, then u, which no pair reads
+    const std::vector<double> drift = dispatch(phi, [&](auto p) {
+      std::vector<double> sum(D);
+      for (std::int64_t i = 0; i < N; ++i) {
+        float u = network.b(0, i);
+        for (std::int64_t k = 0; k < D + U; ++k) u += network.W_in(i, k) * state[static_cast<std::size_t>(k)];
+        for (std::int64_t d = 0; d < D; ++d)
+          sum[static_cast<std::size_t>(d)] += double{network.W_out(d, i)} * activate<p>(u);
+      }
+      return sum;
+    });
+    for (std::size_t d = 0; d < D; ++d) EXPECT_NEAR(drift[d], -state[d], 1e-6) << name_of(phi) << ", output " << d;
+    for (std::int64_t i = 2 * D; i < N; ++i) {
+      EXPECT_EQ(network.b(0, i), fresh.b(0, i));
+      for (std::int64_t k = 0; k < D + U; ++k) EXPECT_EQ(network.W_in(i, k), fresh.W_in(i, k));
+      for (std::int64_t d = 0; d < D; ++d) EXPECT_EQ(network.W_out(d, i), 0.0f);
+    }
+  }
+  SamplingNetwork few = reservoir(3, 0, 5),
+                  bounded = initial_network(ModelKind::reservoir_sampler, Nonlinearity::tanh, 1, 0, 4, seed),
+                  plain = initial_network(ModelKind::sampler_only_fr, Nonlinearity::relu, 2, 0, 2, seed);
+  for (SamplingNetwork* network : {&few, &bounded, &plain})
+    EXPECT_THROW(start_from_noise_score(*network, 1.0), UsageError);
 }
 
 TEST(InitialWeights, WrongSizesAndGainsAreRefused) {

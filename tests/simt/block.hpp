@@ -20,8 +20,12 @@ struct Site {
 int barrier(bool predicate, const Site& site);
 /// The bits of `predicate` of the lanes in `mask`.
 unsigned vote(unsigned mask, bool predicate, const Site& site);
+/// The calling thread waits for something that another will do, and has asked `turns` times before. Throws `Fault` where nobody does it.
+void let_others_run(int turns, const Site& site);
 /// What lane `source` brought.
 std::uint64_t shuffle(unsigned mask, std::uint64_t value, int source, const Site& site);
+/// Waits until `*counter`, in device memory, is `least` or more: other blocks of a cooperative launch run in the meantime.
+void wait_for_blocks(const unsigned* counter, unsigned least, const Site& site);
 /// The calling thread's number in its warp.
 int lane();
 
@@ -38,6 +42,8 @@ inline std::uint64_t block_number = 0;  // of the running block, over all launch
 inline void* shared_array(SharedSite& site) { return site.block == block_number ? site.address : place_shared(site); }
 void* dynamic_shared();
 
+inline constexpr int n_multiprocessors = 4;
+
 /// One launch. `body(args)` is the kernel, for the thread that the built-in variables name.
 struct Grid {
   const void* kernel = nullptr;
@@ -45,6 +51,7 @@ struct Grid {
   int line = 0;
   dim3 grid, block;
   std::size_t shared_bytes = 0;
+  bool cooperative = false;  // all blocks at a time, so that they may wait for one another
   void (*body)(const void* args) = nullptr;
   const void* args = nullptr;
 };

@@ -27,6 +27,9 @@ void check_launch(const Grid& grid) {
     refuse(fmt::format("a grid of {} x {} x {} blocks; at most 2^31 - 1 x 65535 x 65535", g.x, g.y, g.z));
   if (b.x == 0 || b.y == 0 || b.z == 0 || b.x > 1024 || b.y > 1024 || b.z > 64 || std::uint64_t{b.x} * b.y * b.z > 1024)
     refuse(fmt::format("blocks of {} x {} x {} threads; 1 to 1024 are allowed", b.x, b.y, b.z));
+  // one block a multiprocessor is what a host may count on without asking
+  if (const std::uint64_t n = std::uint64_t{g.x} * g.y * g.z; grid.cooperative && n > std::uint64_t{n_multiprocessors})
+    refuse(fmt::format("a cooperative launch of {} blocks; at most {} run at a time", n, n_multiprocessors));
   if (grid.shared_bytes > most_shared_bytes)
     refuse(fmt::format("{} bytes of dynamic shared memory; at most {}", grid.shared_bytes, most_shared_bytes));
 }

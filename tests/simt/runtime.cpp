@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "include/cuda_runtime_api.h"
+#include "block.hpp"
 #include "shared.hpp"
 
 namespace {
@@ -45,7 +46,7 @@ const ErrorText* find(cudaError error) {
   return found == std::end(errors) ? nullptr : found;
 }
 
-constexpr int n_multiprocessors = 4, l2_bytes = 1 << 20, n_threads_a_multiprocessor = 2048;
+constexpr int l2_bytes = 1 << 20, n_threads_a_multiprocessor = 2048;
 constexpr size_t shared_a_multiprocessor = size_t{228} << 10;
 
 }  // namespace
@@ -101,7 +102,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   p->maxGridSize[1] = p->maxGridSize[2] = 65535;
   p->major = 9;
   p->minor = 0;
-  p->multiProcessorCount = n_multiprocessors;
+  p->multiProcessorCount = simt::n_multiprocessors;
   p->l2CacheSize = l2_bytes;
   p->memoryBusWidth = 5120;
   p->concurrentKernels = 1;

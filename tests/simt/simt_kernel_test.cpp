@@ -303,6 +303,45 @@ TEST_F(Kernels, PhiloxGivesTheWordsOfThePaper) {
   EXPECT_EQ(host(out, 4), (std::vector<std::uint32_t>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
+// Every block adds its number to what all blocks brought in the round before. mistake 1: nobody waits; 2: a block leaves early.
+__global__ void round_kernel(int mistake, int rounds, unsigned* arrived, float* values, float* out) {
+  TARN_SHARED(float, mine, 1);
+  if (threadIdx.x == 0) mine[0] = static_cast<float>(blockIdx.x + 1);
+  __syncthreads();
+  for (int round = 0; round < rounds; ++round) {
+    if (mistake == 2 && round == 1 && blockIdx.x == 1) return;
+    float* const now = values + round % 2 * gridDim.x;
+    if (threadIdx.x == 0) now[blockIdx.x] = mine[0];
+    tarn::cuda::grid_arrive(arrived);
+    if (mistake != 1) tarn::cuda::grid_wait(arrived, static_cast<unsigned>(round + 1) * gridDim.x);
+    float sum = 0.0f;
+    for (unsigned b = 0; b < gridDim.x; ++b) sum += tarn::cuda::load_from_grid(now + b);
+    __syncthreads();
+    if (threadIdx.x == 0) mine[0] = sum + static_cast<float>(blockIdx.x + 1);
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) out[blockIdx.x] = mine[0];
+}
+TEST_F(Kernels, BlocksOfACooperativeLaunchWaitForOneAnother) {
+  const auto run = [&](int mistake, std::uint64_t order, unsigned blocks = 3, bool cooperative = true) {
+    set_order(order);
+    unsigned* arrived = device(std::vector<unsigned>{0});
+    float *values = device<float>(2 * blocks), *out = device<float>(blocks);
+    LaunchConfig c = config(blocks, 64);
+    c.cooperative = cooperative;
+    launch(round_kernel, c, mistake, 3, arrived, values, out);
+    return host(out, blocks);
+  };
+  // 1 2 3, sum 6; 7 8 9, sum 24; 25 26 27, sum 78
+  for (std::uint64_t order = 0; order < 4; ++order) EXPECT_EQ(run(0, order), (std::vector<float>{79, 80, 81}));
+  const auto hurried = run(1, 0);
+  EXPECT_TRUE(std::isnan(hurried[0])) << "read before others wrote";
+  EXPECT_THAT(fault_of([&] { run(2, 0); }), HasSubstr("waits for other blocks, which wait too or have ended"));
+  EXPECT_THAT(fault_of([&] { run(0, 0, 3, false); }), HasSubstr("needs a cooperative launch"));
+  EXPECT_THAT(fault_of([&] { run(0, 0, 5); }), HasSubstr("a cooperative launch of 5 blocks; at most 4 run at a time"));
+  EXPECT_EQ(run(0, 0), (std::vector<float>{79, 80, 81})) << "after faults";
+}
+
 TEST_F(Kernels, ManyLargeBlocks) {
   const std::int64_t before = kernels_run();
   float* x = device<float>(1 << 20);

@@ -11,6 +11,7 @@
 #include "tarn/compute/dsm.hpp"
 #include "tarn/compute/network_view.hpp"
 #include "tarn/core/matrix.hpp"
+#include "tarn/core/precision.hpp"
 #include "tarn/core/stream.hpp"
 
 namespace tarn {
@@ -114,6 +115,11 @@ class Backend {
   virtual std::string description() const = 0;
   /// Host threads that take part; 0 where the host does not compute.
   virtual int n_threads() const { return 0; }
+  /// What the operands of large products are rounded to while chains run.
+  virtual Precision precision() const { return Precision::fp32; }
+
+  /// How chains of this network run here, and why so, in a line: "fused kernel, bf16 products, ...".
+  virtual std::string path(const NetworkView& network, bool reservoir) const = 0;
 
   /// Copies and arranges the weights. Throws `Error` for shapes it cannot run.
   virtual std::unique_ptr<PreparedNetwork> prepare(const NetworkView& network) = 0;
@@ -164,8 +170,9 @@ class Backend {
 std::unique_ptr<Backend> make_cpu_backend(int n_threads = 0, const std::string& isa = "", const std::string& why = "");
 
 /// "auto", "cpu", "cuda", "cuda:1". Auto is the first GPU, or the CPU where there is none; its description says why. `n_threads` is the CPU
-/// backend's. Throws `UsageError` for anything else, `Error` where the device is not to be had.
-std::unique_ptr<Backend> make_backend(const std::string& device, int n_threads = 0);
+/// backend's. Precisions other than fp32 are a GPU's. Throws `UsageError` for anything else, `Error` where the device is not to be had.
+std::unique_ptr<Backend> make_backend(const std::string& device, int n_threads = 0,
+                                      Precision precision = Precision::fp32);
 
 /// A line for each GPU that this build can use (name, compute capability, memory, versions), or one that says why there is none.
 std::vector<std::string> describe_gpus();

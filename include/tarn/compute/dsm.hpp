@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "tarn/compute/training_state.hpp"
 #include "tarn/core/batch_source.hpp"
@@ -86,6 +87,8 @@ class DsmSession {
   /// optimiser.
   virtual TrainingState state() const = 0;
   virtual void restore(const TrainingState& state) = 0;
+  /// How the device takes steps of so many rows (data and confinement points), for the log; empty where there is nothing to say.
+  virtual std::string way([[maybe_unused]] std::int64_t rows) const { return {}; }
 };
 
 }  // namespace tarn

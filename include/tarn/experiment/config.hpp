@@ -15,7 +15,7 @@ struct RunConfig {
   std::string name;             ///< names the run folder; the config file's stem where it is left out
   std::uint64_t seed = 3407;    ///< key of all random numbers, below 2^63
   std::string device = "auto";  ///< auto, cpu, cuda, cuda:K
-  std::string precision = "fp32";
+  std::string precision = "fp32";  ///< fp32, tf32, bf16
   double tau_ms = 10.0;  ///< one unit of time in milliseconds, wherever a person reads a time
   bool operator==(const RunConfig&) const = default;
 };
@@ -163,6 +163,7 @@ struct QualityConfig {
   std::vector<double> confinement_radius{1.3, 13.0};  ///< two factors of (largest data norm + sigma sqrt(D))
   double input_gain = 1.0;                            ///< multiplies the initial W_in
   double bias_gain = 1.0;                             ///< multiplies the initial b
+  std::string start = "random";                       ///< random, noise_score
   bool operator==(const QualityConfig&) const = default;
 };
 

@@ -23,6 +23,7 @@ struct Metric {
 struct EvaluationOutcome {
   std::vector<Metric> metrics;
   std::vector<ReportFigure> figures;
+  std::vector<ReportTable> tables;  ///< beside that of the metrics
   std::vector<std::string> warnings;
 
   void add(std::string name, std::string label, double value, std::string note = {});
@@ -49,6 +50,8 @@ void write_metrics(const RunFolder& folder, const EvaluationOutcome& outcome);
 void evaluate_one_dimensional(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Image runs: sample grids beside real ones; share of chains that left the data, at the end and after further steps at the last level.
 void evaluate_images(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Where eight draws a chain or more were kept: R-hat, effective sample sizes and Monte-Carlo errors of the first outputs.
+void evaluate_convergence(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Any other run: moments of draws beside those of the data.
 void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 

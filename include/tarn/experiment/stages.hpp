@@ -87,10 +87,11 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
                             Backend& backend, const ChainRange& range = {});
 
 struct SamplingOutcome {
-  SamplingResult result;    ///< last draw in scaled filter space
-  Matrix<float> last_draw;  ///< `[n_chains, D]` filter space, shift and scale undone
-  Matrix<float> inputs;     ///< `[n_chains, U]` of the last step, or empty
-  Matrix<float> clamp;      ///< `[1 or n_chains, D]`, or empty
+  SamplingResult result;             ///< last draw in scaled filter space
+  Matrix<float> last_draw;           ///< `[n_chains, D]` filter space, shift and scale undone
+  Matrix<float> inputs;              ///< `[n_chains, U]` of the last step, or empty
+  Matrix<float> clamp;               ///< `[1 or n_chains, D]`, or empty
+  std::filesystem::path draws_file;  ///< all kept draws in one file; empty where they were not merged
   std::vector<Stage> stages;
   DriftCheck drift;
 };

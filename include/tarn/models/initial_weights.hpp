@@ -25,4 +25,13 @@ struct InitialGains {
 SamplingNetwork initial_network(ModelKind kind, Nonlinearity phi, std::int64_t n_outputs, std::int64_t n_inputs,
                                 std::int64_t n_neurons, std::uint64_t seed, const InitialGains& gains = {});
 
+/// Rewrites fresh weights of a reservoir-sampler so that `phi(x W_in^T + b) W_out^T = -x`: neurons 2d and 2d + 1 read output d
+/// alone, with weights `+-gain / sqrt(3)` (the norm that random rows have) and no bias; the others keep `W_in` and `b` and have
+/// no output weights yet. With `W_out = V / sigma^2` the first drift is `-(1 + 1/sigma^2) x`, all but the score of noise alone,
+/// and training adds what the data change. In many dimensions random weights take most of the training to come that far.
+///
+/// Works for relu, leaky_relu and softplus, for which `phi(u) - phi(-u)` is a straight line. Throws `UsageError` for others,
+/// for sampler-only networks and where `N < 2 D`.
+void start_from_noise_score(SamplingNetwork& network, double input_gain);
+
 }  // namespace tarn

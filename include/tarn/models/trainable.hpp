@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "tarn/compute/backend.hpp"
 #include "tarn/models/sampling_network.hpp"
@@ -32,6 +33,8 @@ class TrainableModel {
   /// As `DsmSession::state` and `DsmSession::restore`; the level is not part of it, `run` brings it.
   virtual TrainingState state() const = 0;
   virtual void restore(const TrainingState& state) = 0;
+  /// As `DsmSession::way`.
+  virtual std::string way([[maybe_unused]] std::int64_t rows) const { return {}; }
 };
 
 /// Starts training at `initial`, whose output weights are `W_out = output_scale V`: 1 for fresh weights

@@ -57,6 +57,11 @@ std::string CpuBackend::description() const {
                      why_.empty() ? "" : "; ", why_);
 }
 
+std::string CpuBackend::path(const NetworkView& n, bool reservoir) const {
+  if (is_small(n) && !reservoir) return "one pass over the neurons, chains in vector registers";
+  return "matrix products, a tile of chains at a time";
+}
+
 std::unique_ptr<PreparedNetwork> CpuBackend::prepare(const NetworkView& n) {
   check_network(n);
   return std::make_unique<CpuNetwork>(n);

@@ -16,6 +16,7 @@ class CpuBackend final : public Backend {
 
   std::string name() const override { return "cpu"; }
   std::string description() const override;
+  std::string path(const NetworkView& network, bool reservoir) const override;
   int n_threads() const override { return n_threads_; }
   std::unique_ptr<PreparedNetwork> prepare(const NetworkView& network) override;
   void advance(const PreparedNetwork& network, const LangevinSteps& steps, const ChainBlock& block) override;

@@ -1,10 +1,11 @@
-// Matrix products on the device, float32. cuBLASLt does them (blas_lt.cpp); where kernels run on the CPU a BLAS takes its place.
+// Matrix products on the device, of float32 matrices. cuBLASLt does them (blas_lt.cpp); where kernels run on the CPU a BLAS takes its place.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
 #include "handles.hpp"
+#include "tarn/core/precision.hpp"
 
 namespace tarn::cuda {
 
@@ -20,9 +21,13 @@ struct Product {
   bool transpose_b = false;
   float* c = nullptr;
   std::int64_t ldc = 0;
-  float beta = 0.0f;            ///< 0: C is only written
-  const float* bias = nullptr;  ///< `[n]`, or null
-  bool relu = false;            ///< `max(0, .)` of the result
+  float beta = 0.0f;                      ///< 0: C is only written
+  const float* bias = nullptr;            ///< `[n]`, or null
+  bool relu = false;                      ///< `max(0, .)` of the result
+  Precision precision = Precision::fp32;  ///< what A and B are rounded to; sums are float32
+  /// So many products of one shape at once, their operands these distances (in floats) apart; each sum then runs in one piece.
+  std::int64_t batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;
+  bool is_bf16 = false;  ///< whether `a` and `b` hold bf16 numbers, for measurements of what the device can do
 };
 
 class Blas {

@@ -3,9 +3,9 @@
 #include <cublasLt.h>
 #include <dlfcn.h>
 
+#include <array>
 #include <map>
 #include <string>
-#include <tuple>
 
 #include "blas.hpp"
 #include "memory.hpp"
@@ -21,8 +21,8 @@ struct Library {
 #define TARN_LT_FUNCTIONS(f)                                                                                           \
   f(cublasLtCreate) f(cublasLtDestroy) f(cublasLtMatmul) f(cublasLtMatmulAlgoGetHeuristic) f(cublasLtMatmulDescCreate) \
       f(cublasLtMatmulDescDestroy) f(cublasLtMatmulDescSetAttribute) f(cublasLtMatrixLayoutCreate)                     \
-          f(cublasLtMatrixLayoutDestroy) f(cublasLtMatmulPreferenceCreate) f(cublasLtMatmulPreferenceDestroy)          \
-              f(cublasLtMatmulPreferenceSetAttribute) f(cublasLtGetStatusString)
+          f(cublasLtMatrixLayoutSetAttribute) f(cublasLtMatrixLayoutDestroy) f(cublasLtMatmulPreferenceCreate)         \
+              f(cublasLtMatmulPreferenceDestroy) f(cublasLtMatmulPreferenceSetAttribute) f(cublasLtGetStatusString)
 #define TARN_LT_POINTER(name) decltype(&::name) name = nullptr;
   TARN_LT_FUNCTIONS(TARN_LT_POINTER)
 #undef TARN_LT_POINTER
@@ -98,7 +98,7 @@ class LtBlas final : public Blas {
   }
 
  private:
-  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int>;
+  using Key = std::array<std::int64_t, 11>;
 
   // Pointers count for their alignment: what one call's algorithm may assume, another's must keep.
   static int alignment(const void* p) {
@@ -110,8 +110,10 @@ class LtBlas final : public Blas {
   Plan& plan_for(const Product& p) {
     const int align[3] = {alignment(p.a), alignment(p.b), alignment(p.c)};
     const int flags = (p.transpose_a ? 1 : 0) | (p.transpose_b ? 2 : 0) | (p.bias ? 4 : 0) | (p.relu ? 8 : 0) |
-                      (p.beta != 0.0f ? 16 : 0) | align[0] << 8 | align[1] << 16 | align[2] << 24;
-    const auto [at, is_new] = plans_.try_emplace(Key{p.m, p.n, p.k, p.lda, p.ldb, p.ldc, flags});
+                      (p.beta != 0.0f ? 16 : 0) | static_cast<int>(p.precision) << 5 | (p.is_bf16 ? 128 : 0) |
+                      align[0] << 8 | align[1] << 16 | align[2] << 24;
+    const auto [at, is_new] =
+        plans_.try_emplace(Key{p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.batch, p.stride_a, p.stride_b, p.stride_c, flags});
     if (is_new) {
       try {
         make(p, align, at->second);
@@ -129,23 +131,41 @@ class LtBlas final : public Blas {
       check(l.cublasLtMatmulDescSetAttribute(plan.description.handle, what, &value, sizeof value),
             "cublasLtMatmulDescSetAttribute");
     };
-    check(l.cublasLtMatmulDescCreate(&plan.description.handle, CUBLAS_COMPUTE_32F, CUDA_R_32F),
-          "cublasLtMatmulDescCreate");
+    const cublasComputeType_t compute = p.is_bf16                        ? CUBLAS_COMPUTE_32F
+                                        : p.precision == Precision::bf16 ? CUBLAS_COMPUTE_32F_FAST_16BF
+                                        : p.precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                         : CUBLAS_COMPUTE_32F;
+    check(l.cublasLtMatmulDescCreate(&plan.description.handle, compute, CUDA_R_32F), "cublasLtMatmulDescCreate");
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     if (p.bias || p.relu) {
       set(CUBLASLT_MATMUL_DESC_EPILOGUE,
           p.bias ? (p.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS) : CUBLASLT_EPILOGUE_RELU);
     }
-    const auto layout = [&](Layout& into, bool transposed, std::int64_t rows, std::int64_t cols, std::int64_t ld) {
+    const auto layout = [&](Layout& into, bool transposed, std::int64_t rows, std::int64_t cols, std::int64_t ld,
+                            cudaDataType_t type) {
       if (transposed) std::swap(rows, cols);
-      check(l.cublasLtMatrixLayoutCreate(&into.handle, CUDA_R_32F, static_cast<std::uint64_t>(cols),
+      check(l.cublasLtMatrixLayoutCreate(&into.handle, type, static_cast<std::uint64_t>(cols),
                                          static_cast<std::uint64_t>(rows), ld),
             "cublasLtMatrixLayoutCreate");
     };
-    layout(plan.a, p.transpose_a, p.m, p.k, p.lda);
-    layout(plan.b, p.transpose_b, p.k, p.n, p.ldb);
-    layout(plan.c, false, p.m, p.n, p.ldc);
+    const auto repeat = [&](const Layout& of, std::int64_t stride) {
+      const auto count = static_cast<std::int32_t>(p.batch);
+      check(l.cublasLtMatrixLayoutSetAttribute(of.handle, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count),
+            "cublasLtMatrixLayoutSetAttribute");
+      check(l.cublasLtMatrixLayoutSetAttribute(of.handle, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
+                                               sizeof stride),
+            "cublasLtMatrixLayoutSetAttribute");
+    };
+    const cudaDataType_t operands = p.is_bf16 ? CUDA_R_16BF : CUDA_R_32F;
+    layout(plan.a, p.transpose_a, p.m, p.k, p.lda, operands);
+    layout(plan.b, p.transpose_b, p.k, p.n, p.ldb, operands);
+    layout(plan.c, false, p.m, p.n, p.ldc, CUDA_R_32F);
+    if (p.batch > 1) {
+      repeat(plan.a, p.stride_a);
+      repeat(plan.b, p.stride_b);
+      repeat(plan.c, p.stride_c);
+    }
 
     Preference preference;
     check(l.cublasLtMatmulPreferenceCreate(&preference.handle), "cublasLtMatmulPreferenceCreate");
@@ -158,6 +178,9 @@ class LtBlas final : public Blas {
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<std::uint32_t>(align[0]));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<std::uint32_t>(align[2]));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<std::uint32_t>(align[2]));
+    if (p.batch > 1) {  // cut by the caller, who wants it cut no further
+      prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE));
+    }
     cublasLtMatmulHeuristicResult_t found{};
     int n_found = 0;
     check(l.cublasLtMatmulAlgoGetHeuristic(handle_.handle, plan.description.handle, plan.b.handle, plan.a.handle,

@@ -9,6 +9,7 @@
 #include "capture_window.hpp"
 #include "check.hpp"
 #include "streams.hpp"
+#include "tarn/core/precision.hpp"
 
 namespace tarn::cuda {
 
@@ -30,12 +31,13 @@ DeviceInfo use_device(int ordinal);
 
 struct Context {
   /// Makes the device current for this thread. Throws `Error` where it is not to be had.
-  explicit Context(int ordinal);
+  explicit Context(int ordinal, Precision precision = Precision::fp32);
   /// Makes it current for the calling thread: another thread, or one that used another backend in between, would allocate elsewhere.
   void make_current() const { TARN_CUDA_CHECK(cudaSetDevice(info.ordinal)); }
   DeviceInfo info;
-  CudaStream stream;  ///< where all computing goes
-  CudaStream copies;  ///< copies that run beside it
+  Precision precision;  ///< of large products while chains run
+  CudaStream stream;    ///< where all computing goes
+  CudaStream copies;    ///< copies that run beside it
   std::unique_ptr<Blas> blas;
   CaptureWindow capture;
 };

@@ -13,14 +13,20 @@
 
 namespace tarn::cuda {
 
-CudaBackend::CudaBackend(int ordinal) : context_(ordinal) {}
+CudaBackend::CudaBackend(int ordinal, Precision precision) : context_(ordinal, precision) {}
 
 std::string CudaBackend::name() const {
   return context_.info.ordinal == 0 ? "cuda" : fmt::format("cuda:{}", context_.info.ordinal);
 }
 
 std::string CudaBackend::description() const {
-  return fmt::format("{}, compute capability {}.{}", context_.info.name, context_.info.major, context_.info.minor);
+  return fmt::format("{}, compute capability {}.{}{}", context_.info.name, context_.info.major, context_.info.minor,
+                     precision() == Precision::fp32 ? "" : fmt::format(", {} products", name_of(precision())));
+}
+
+std::string CudaBackend::path(const NetworkView& n, bool reservoir) const {
+  if (is_small(n) && !reservoir) return "fused kernel, fp32, chains in registers (D <= 16)";
+  return large_path(n, context_, reservoir);
 }
 
 std::unique_ptr<PreparedNetwork> CudaBackend::prepare(const NetworkView& n) {
@@ -138,9 +144,11 @@ ChainMemory CudaBackend::chain_memory(const NetworkView& n, std::int64_t n_chain
   // state, momentum, inputs, clamps, a draw and the copies that travel; first bad steps; in large D what a tile of chains works in
   const std::int64_t floats = 6 * n.n_outputs + 2 * n.n_inputs + (reservoir ? 2 * n.n_neurons : 0);
   const bool products = reservoir || !is_small(n);
-  const std::int64_t a_chain = 4 * floats + 8 + (products ? large_bytes_a_chain(n, reservoir) : 0);
+  const FusedPlan plan = products && !is_small(n) ? large_plan(n, context_) : FusedPlan{};
+  const std::int64_t a_chain = 4 * floats + 8 + (products ? large_bytes_a_chain(n, plan, reservoir) : 0);
   // beside the weights, a tile of the hidden layer that is not cut further, and room for the driver
-  const std::int64_t weights = products ? large_network_bytes(n) : 8 * n.n_neurons * (2 * n.n_outputs + n.n_inputs + 1);
+  const std::int64_t weights =
+      products ? large_network_bytes(n, plan) : 8 * n.n_neurons * (2 * n.n_outputs + n.n_inputs + 1);
   const std::int64_t pushes = reservoir ? 4 * n.n_neurons * (n.n_outputs + 1) : 0;  // P, private noise
   const std::int64_t fixed = weights + pushes + (products ? 4 * 128 * n.n_neurons : 0) + (std::int64_t{64} << 20);
   const std::int64_t free = device_info(context_.info.ordinal).free_bytes;
@@ -154,6 +162,8 @@ ChainMemory CudaBackend::chain_memory(const NetworkView& n, std::int64_t n_chain
   return memory;
 }
 
-std::unique_ptr<Backend> make_backend(int ordinal) { return std::make_unique<CudaBackend>(ordinal); }
+std::unique_ptr<Backend> make_backend(int ordinal, Precision precision) {
+  return std::make_unique<CudaBackend>(ordinal, precision);
+}
 
 }  // namespace tarn::cuda

@@ -13,10 +13,12 @@ namespace tarn::cuda {
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(int ordinal);
+  explicit CudaBackend(int ordinal, Precision precision = Precision::fp32);
 
   std::string name() const override;
   std::string description() const override;
+  Precision precision() const override { return context_.precision; }
+  std::string path(const NetworkView& network, bool reservoir) const override;
   std::unique_ptr<PreparedNetwork> prepare(const NetworkView& network) override;
   void advance(const PreparedNetwork& network, const LangevinSteps& steps, const ChainBlock& block) override;
   void advance_reservoir(const PreparedNetwork& network, const LangevinSteps& steps,

@@ -15,7 +15,10 @@ CudaNetwork::CudaNetwork(const NetworkView& network, const Context& context) : v
 }
 
 const LargeDeviceNetwork& CudaNetwork::large() const {
-  std::call_once(made_, [&] { large_ = std::make_unique<LargeDeviceNetwork>(view_, context_.stream.handle()); });
+  std::call_once(made_, [&] {
+    large_ = std::make_unique<LargeDeviceNetwork>(view_, context_.stream.handle(), context_.precision,
+                                                  large_plan(view_, context_), engine_of(context_.info));
+  });
   return *large_;
 }
 

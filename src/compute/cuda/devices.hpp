@@ -20,6 +20,6 @@ Survey survey();
 /// A line for each device: name, compute capability, multiprocessors, memory, versions.
 std::vector<std::string> device_lines();
 /// Throws `Error` where there is no such device or this build has no code for it.
-std::unique_ptr<Backend> make_backend(int ordinal);
+std::unique_ptr<Backend> make_backend(int ordinal, Precision precision);
 
 }  // namespace tarn::cuda

@@ -10,7 +10,8 @@
 namespace tarn::cuda {
 
 /// `[N, in_width]` rows `[W_in | b | 0]`, then V `[D, hidden_width]`, then, where J is trained, A `[D, D]`; all widths are multiples of 4,
-/// pads are zero and stay so: their gradient is zero, and points carry a zero there.
+/// pads are zero and stay so: their gradient is zero, and points carry a zero there. `hidden_width` can be cut into any number of equal slices that
+/// divides `most_slices`, each a multiple of 4 wide.
 struct DsmLayout {
   /// Throws `Error` where the parameters do not fit one another.
   explicit DsmLayout(const DsmParameters& p)
@@ -18,7 +19,8 @@ struct DsmLayout {
         n_columns(p.n_outputs + p.n_inputs),
         n_neurons(p.W_in.rows()),
         in_width(padded(n_columns + 1)),
-        hidden_width(padded(n_neurons)),
+        most_slices(slices_for(n_neurons)),
+        hidden_width(padded(n_neurons, 4 * most_slices)),
         out_width(padded(n_outputs)),
         v_begin(n_neurons * in_width),
         skew_begin(v_begin + n_outputs * hidden_width),
@@ -56,10 +58,16 @@ struct DsmLayout {
     std::copy_n(from + skew_begin, p.A.size(), p.A.data());
   }
 
-  static constexpr std::int64_t padded(std::int64_t n) { return (n + 3) / 4 * 4; }
+  static constexpr std::int64_t padded(std::int64_t n, std::int64_t multiple = 4) {
+    return (n + multiple - 1) / multiple * multiple;
+  }
+  /// Slices are 64 neurons wide at least, and pads stay a small part of the whole.
+  static constexpr std::int64_t slices_for(std::int64_t neurons) {
+    return neurons >= 3840 ? 60 : (neurons >= 1536 ? 24 : (neurons >= 768 ? 12 : 1));
+  }
 
   std::int64_t n_outputs, n_columns, n_neurons;
-  std::int64_t in_width, hidden_width, out_width;
+  std::int64_t in_width, most_slices, hidden_width, out_width;
   std::int64_t v_begin, skew_begin, size;
   bool has_skew;
   double skew_strength;

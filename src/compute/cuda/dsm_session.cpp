@@ -7,11 +7,13 @@
 
 #include "adam.hpp"
 #include "batch_feed.hpp"
+#include "dsm_descent.hpp"
 #include "dsm_layout.hpp"
 #include "dsm_rows.hpp"
 #include "dsm_step.hpp"
 #include "memory.hpp"
 #include "nvtx.hpp"
+#include "small_dsm_steps.hpp"
 
 namespace tarn::cuda {
 namespace {
@@ -36,7 +38,8 @@ void check(const DsmLevel& level, std::int64_t batch_size) {
 
 class CudaDsmSession final : public DsmSession {
  public:
-  CudaDsmSession(Context& context, const DsmParameters& initial, const OptimizerSettings& optimizer, bool graphs);
+  CudaDsmSession(Context& context, const DsmParameters& initial, const OptimizerSettings& optimizer,
+                 const DsmPaths& paths);
   ~CudaDsmSession() override;
 
   void run(BatchSource& source, const DsmLevel& level, std::int64_t batch_size, std::uint64_t seed,
@@ -47,6 +50,7 @@ class CudaDsmSession final : public DsmSession {
   void reset_average() override;
   TrainingState state() const override;
   void restore(const TrainingState& from) override;
+  std::string way(std::int64_t rows) const override;
 
  private:
   /// What a recorded step depends on.
@@ -62,6 +66,11 @@ class CudaDsmSession final : public DsmSession {
   void upload_records(std::span<const float> rates, std::int64_t first_step);
   void enqueue_step();
   void take_steps(std::int64_t n);
+  AdamArrays arrays();
+  SmallDsmPlan plan_for(std::int64_t rows) const { return paths_.small ? small_.plan(rows) : SmallDsmPlan{}; }
+  bool in_one_pass(std::int64_t rows) const {
+    return paths_.descent && !(optimizer_.clip_norm > 0.0) && takes_descent(rows, layout_.hidden_width);
+  }
   CudaGraph recorded(std::int64_t n_steps);
   DsmParameters downloaded(const DeviceBuffer<float>& values) const;
   template <class F>
@@ -71,13 +80,15 @@ class CudaDsmSession final : public DsmSession {
   const DsmParameters shape_;  // sizes and names; its values are the initial ones
   const DsmLayout layout_;
   const OptimizerSettings optimizer_;
-  const bool uses_graphs_;
+  const DsmPaths paths_;
   std::int64_t n_updates_ = 0;
   DeviceBuffer<float> weights_, first_, second_, largest_, average_, gradient_;
   DeviceBuffer<double> norm_;  ///< the norm, then the scratch of its sum
   DeviceBuffer<float> gradient_scale_;
+  DeviceBuffer<unsigned> ticket_;
 
   DsmStep step_;
+  SmallDsmSteps small_;
   BatchFeed feed_;
   DeviceBuffer<DsmRecord> records_;
   PinnedBuffer<DsmRecord> host_records_;
@@ -92,19 +103,21 @@ class CudaDsmSession final : public DsmSession {
 };
 
 CudaDsmSession::CudaDsmSession(Context& context, const DsmParameters& initial, const OptimizerSettings& optimizer,
-                               bool graphs)
+                               const DsmPaths& paths)
     : context_(context),
       shape_(initial),
       layout_(initial),
       optimizer_(optimizer),
-      uses_graphs_(graphs),
+      paths_(paths),
       weights_(layout_.size),
       first_(zeros(layout_.size, context.stream.handle())),
       second_(zeros(layout_.size, context.stream.handle())),
       largest_(zeros(optimizer.amsgrad ? layout_.size : 0, context.stream.handle())),
       average_(zeros(optimizer.ema > 0.0 ? layout_.size : 0, context.stream.handle())),
       gradient_(zeros(layout_.size, context.stream.handle())),
-      step_(context, layout_, initial.phi),
+      ticket_(1),
+      step_(context, layout_, initial.phi, paths.slices, paths.precision),
+      small_(context, layout_, initial.phi, optimizer, paths.small_blocks),
       feed_(context),
       now_(1) {
   if (optimizer.clip_norm > 0.0) {
@@ -114,6 +127,7 @@ CudaDsmSession::CudaDsmSession(Context& context, const DsmParameters& initial, c
   std::vector<float> packed(static_cast<std::size_t>(layout_.size));
   layout_.pack(initial, packed.data());
   copy_async(weights_.data(), packed.data(), layout_.size, context.stream.handle());
+  zero_async(ticket_.data(), 1, context.stream.handle());
   reset_average();
   context.stream.synchronize();
 }
@@ -165,20 +179,27 @@ void CudaDsmSession::upload_records(std::span<const float> rates, std::int64_t f
   zero_async(now_.data(), 1, context_.stream.handle());
 }
 
+AdamArrays CudaDsmSession::arrays() {
+  return {gradient_.data(), weights_.data(), first_.data(), second_.data(),
+          largest_.data(),  average_.data(), layout_.size,  layout_.skew_begin};
+}
+
 // Rows, gradient, optimiser, end of the step.
 void CudaDsmSession::enqueue_step() {
   const StreamHandle stream = context_.stream.handle();
   const DsmClock clock{records_.data(), now_.data()};
   launch_dsm_rows(key_.rows, clock, stream);
+  if (in_one_pass(key_.constants.n_rows)) {
+    step_.enqueue_descent(arrays(), gradient_.data(), losses_.data(), ticket_.data(), clock);
+    return;
+  }
   step_.enqueue(weights_.data(), gradient_.data());
   const bool clips = optimizer_.clip_norm > 0.0;
   if (clips) {
     launch_gradient_norm(gradient_.data(), layout_.size, optimizer_.clip_norm, norm_.data() + 1, norm_.data(),
                          gradient_scale_.data(), stream);
   }
-  launch_adam({gradient_.data(), weights_.data(), first_.data(), second_.data(), largest_.data(), average_.data(),
-               layout_.size, layout_.skew_begin},
-              clock, clips ? gradient_scale_.data() : nullptr, stream);
+  launch_adam(arrays(), clock, clips ? gradient_scale_.data() : nullptr, stream);
   launch_dsm_finish(step_.row_losses(), key_.rows.batch_size, clips ? norm_.data() : nullptr, losses_.data(), clock,
                     stream);
 }
@@ -191,7 +212,7 @@ CudaGraph CudaDsmSession::recorded(std::int64_t n_steps) {
 
 void CudaDsmSession::take_steps(std::int64_t n) {
   // the first step goes without a graph: products of a new shape choose their algorithms outside of a recording
-  for (; n > 0 && (!warm_ || !uses_graphs_); --n) {
+  for (; n > 0 && (!warm_ || !paths_.graphs); --n) {
     enqueue_step();
     warm_ = true;
   }
@@ -223,7 +244,9 @@ void CudaDsmSession::run(BatchSource& source, const DsmLevel& level, std::int64_
   }
   in_doubt_ = true;
   feed_.begin(source, level.antithetic ? batch_size / 2 : batch_size, first_step, n);
-  moved |= step_.resize(batch_size + level.confinement_points);
+  const SmallDsmPlan plan = plan_for(batch_size + level.confinement_points);
+  const bool small = plan.n_blocks > 0;
+  if (!small) moved |= step_.resize(batch_size + level.confinement_points);
   step_.set_level(level, batch_size);
   upload_records(rates, first_step);
   if (const Key key{rows_call(level, batch_size, seed), step_.constants(), records_.data(), losses_.data()};
@@ -235,7 +258,11 @@ void CudaDsmSession::run(BatchSource& source, const DsmLevel& level, std::int64_
   }
   for (std::int64_t i = 0; i < n;) {
     const std::int64_t ready = feed_.prepare(i);
-    take_steps(ready);
+    if (small) {
+      small_.enqueue(plan, key_.rows, key_.constants, arrays(), records_.data(), losses_.data(), i, ready);
+    } else {
+      take_steps(ready);
+    }
     feed_.used();
     i += ready;
   }
@@ -270,6 +297,16 @@ void CudaDsmSession::reset_optimizer() {
 void CudaDsmSession::reset_average() {
   context_.make_current();
   copy_async(average_.data(), std::as_const(weights_).data(), average_.size(), context_.stream.handle());
+}
+
+std::string CudaDsmSession::way(std::int64_t rows) const {
+  if (const SmallDsmPlan plan = plan_for(rows); plan.n_blocks > 0) {
+    return fmt::format("one kernel takes many steps at a time, {} block{} of {} neurons", plan.n_blocks,
+                       plan.n_blocks == 1 ? "" : "s", plan.block_neurons);
+  }
+  if (in_one_pass(rows)) return "matrix products; gradients and optimiser in one pass over the parameters";
+  return fmt::format("matrix products; gradients go to memory, since {}",
+                     optimizer_.clip_norm > 0.0 ? "they are clipped" : "the batch is large");
 }
 
 // As the sessions of the CPU name them, so that a checkpoint goes from one device to the other.
@@ -312,8 +349,8 @@ void CudaDsmSession::restore(const TrainingState& from) {
 }  // namespace
 
 std::unique_ptr<DsmSession> make_cuda_session(Context& context, const DsmParameters& initial,
-                                              const OptimizerSettings& optimizer, bool graphs) {
-  return std::make_unique<CudaDsmSession>(context, initial, optimizer, graphs);
+                                              const OptimizerSettings& optimizer, const DsmPaths& paths) {
+  return std::make_unique<CudaDsmSession>(context, initial, optimizer, paths);
 }
 
 }  // namespace tarn::cuda

@@ -8,11 +8,21 @@
 
 namespace tarn::cuda {
 
+/// Ways that a session may take where they apply: all of them, but for tests and benches that compare.
+struct DsmPaths {
+  bool graphs = true;   ///< kernels recorded and replayed, or launched one by one: the same bits
+  bool slices = true;   ///< sums over neurons cut and added up here, or by the library
+  bool descent = true;  ///< gradients and optimiser in one pass over the parameters, or gradients to memory first
+  bool small = true;    ///< steps of a small network in one kernel, or by products
+  Precision precision = Precision::
+      fp32;  ///< of the products with weights; gradients sum in float32 where they take the optimiser's step with them
+  int small_blocks = 0;  ///< of that kernel; 0: by the sizes
+};
+
 /// A session of a network of any size; `context` must outlive it. The same bits for the same run on the same kind of device, in however many calls.
-/// `graphs` false launches each kernel by itself: the same bits again. Throws `Error` where the parameters do not fit or memory
-/// is short.
+/// Throws `Error` where the parameters do not fit or memory is short.
 std::unique_ptr<DsmSession> make_cuda_session(Context& context, const DsmParameters& initial,
-                                              const OptimizerSettings& optimizer, bool graphs = true);
+                                              const OptimizerSettings& optimizer, const DsmPaths& paths = {});
 
 /// Loss and gradients of one batch by the same code.
 DsmLoss cuda_dsm_gradient(Context& context, const DsmParameters& parameters, const DsmLevel& level,

@@ -1,6 +1,9 @@
 #include "dsm_step.hpp"
 
+#include <algorithm>
+
 #include "dsm_backward.hpp"
+#include "dsm_descent.hpp"
 #include "dsm_skew.hpp"
 
 namespace tarn::cuda {
@@ -17,8 +20,8 @@ bool grow(DeviceBuffer<T>& buffer, std::int64_t n, StreamHandle stream) {
 
 }  // namespace
 
-DsmStep::DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi)
-    : context_(context), layout_(layout), phi_(phi) {
+DsmStep::DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi, bool slices, Precision precision)
+    : context_(context), layout_(layout), phi_(phi), slices_(slices), precision_(precision) {
   if (!layout.has_skew) return;
   const std::int64_t D = layout.n_outputs;
   map_ = DeviceBuffer<float>(D * layout.out_width);
@@ -26,17 +29,31 @@ DsmStep::DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi)
   skew_scratch_ = DeviceBuffer<double>(skew_scratch(D));
 }
 
+// The product of sums over neurons is worked on in tiles of about 64 by 64: so many slices that a multiprocessor gets two or three, and no more,
+// since each slice's sums go to memory and back.
+std::int64_t DsmStep::slices_of(std::int64_t rows) const {
+  if (!slices_) return 1;
+  const std::int64_t tiles = ((rows + 63) / 64) * ((layout_.n_outputs + 63) / 64);
+  const std::int64_t most = std::max<std::int64_t>(context_.info.n_multiprocessors * 5 / 2 / tiles, 1);
+  std::int64_t slices = std::min(layout_.most_slices, most);
+  while (layout_.most_slices % slices != 0) --slices;
+  return slices;
+}
+
 bool DsmStep::resize(std::int64_t rows) {
   rows_ = rows;
+  residual_.n_slices = slices_of(rows);
   const StreamHandle stream = context_.stream.handle();
   bool moved = grow(points_, rows * layout_.in_width, stream);
   moved |= grow(targets_, rows * layout_.out_width, stream);
   moved |= grow(target_scale_, rows, stream);
   moved |= grow(activations_, rows * layout_.hidden_width, stream);
   moved |= grow(back_, rows * layout_.hidden_width, stream);
-  moved |= grow(sums_, rows * layout_.out_width, stream);
+  moved |= grow(sums_, residual_.n_slices * rows * layout_.out_width, stream);
+  moved |= grow(deltas_, rows * layout_.out_width, stream);
   moved |= grow(row_losses_, 2 * rows, stream);
   if (layout_.has_skew) {
+    moved |= grow(outputs_, rows * layout_.out_width, stream);
     moved |= grow(scores_, rows * layout_.out_width, stream);
     moved |= grow(back_outputs_, rows * layout_.out_width, stream);
   }
@@ -60,12 +77,45 @@ void DsmStep::set_level(const DsmLevel& level, std::int64_t batch_size) {
 
 void DsmStep::enqueue(const float* weights, float* gradient) {
   forward(weights);
+  residuals(weights, gradient);
+  backward(weights, gradient);
+}
+
+void DsmStep::enqueue_descent(const AdamArrays& arrays, float* gradient, DsmLossRecord* losses, unsigned* ticket,
+                              const DsmClock& clock) {
+  const StreamHandle stream = context_.stream.handle();
+  forward(arrays.weights);
+  residuals(arrays.weights, gradient);
+  back_to_neurons(arrays.weights);
+  if (layout_.has_skew) launch_adam(arrays.from(layout_.skew_begin), clock, nullptr, stream);
+  DsmDescentCall q;
+  q.phi = phi_;
+  q.n_rows = static_cast<int>(rows_);
+  q.batch_size = static_cast<int>(residual_.batch_size);
+  q.n_neurons = static_cast<int>(layout_.n_neurons);
+  q.n_outputs = static_cast<int>(layout_.n_outputs);
+  q.in_width = static_cast<int>(layout_.in_width);
+  q.hidden_width = static_cast<int>(layout_.hidden_width);
+  q.out_width = static_cast<int>(layout_.out_width);
+  q.v_begin = layout_.v_begin;
+  q.points = points_.data();
+  q.activations = activations_.data();
+  q.back = back_.data();
+  q.deltas = deltas();
+  q.adam = arrays;
+  q.row_losses = row_losses_.data();
+  q.losses = losses;
+  q.ticket = ticket;
+  q.clock = clock;
+  launch_dsm_descent(q, stream);
+}
+
+void DsmStep::residuals(const float* weights, float* gradient) {
   if (layout_.has_skew) {
     mapped_residuals(weights, gradient);
   } else {
-    launch_dsm_residual(residual_, false, sums_.data(), row_losses_.data(), context_.stream.handle());
+    launch_dsm_residual(residual_, false, sums_.data(), deltas_.data(), row_losses_.data(), context_.stream.handle());
   }
-  backward(weights, gradient);
 }
 
 void DsmStep::forward(const float* weights) {
@@ -82,13 +132,20 @@ void DsmStep::forward(const float* weights) {
   u.c = activations_.data();
   u.ldc = layout_.hidden_width;
   u.relu = phi_ == Nonlinearity::relu;
+  u.precision = precision_;
   context_.blas->product(u, stream);
   if (!u.relu) launch_dsm_activate(phi_, activations_.data(), rows_ * layout_.hidden_width, stream);
 
   Product s;
   s.m = rows_;
   s.n = layout_.n_outputs;
+  // slices take the pads in: V is zero there
+  s.batch = residual_.n_slices;
   s.k = layout_.n_neurons;
+  if (s.batch > 1) {
+    s.k = s.stride_a = s.stride_b = layout_.hidden_width / s.batch;
+    s.stride_c = rows_ * layout_.out_width;
+  }
   s.a = activations_.data();
   s.lda = layout_.hidden_width;
   s.b = weights + layout_.v_begin;
@@ -96,6 +153,7 @@ void DsmStep::forward(const float* weights) {
   s.transpose_b = true;
   s.c = sums_.data();
   s.ldc = layout_.out_width;
+  s.precision = precision_;
   context_.blas->product(s, stream);
 }
 
@@ -105,24 +163,22 @@ void DsmStep::mapped_residuals(const float* weights, float* gradient) {
   const std::int64_t D = layout_.n_outputs, width = layout_.out_width;
   const float* A = weights + layout_.skew_begin;
   launch_skew_map(A, D, layout_.skew_strength, skew_scratch_.data(), map_.data(), width, stream);
-  launch_dsm_outputs(residual_, sums_.data(), stream);
+  launch_dsm_outputs(residual_, sums_.data(), outputs_.data(), stream);
 
   Product s;
   s.m = rows_;
   s.n = s.k = D;
-  s.a = sums_.data();
+  s.a = outputs_.data();
   s.lda = s.ldb = s.ldc = width;
   s.b = map_.data();
   s.transpose_b = true;
   s.c = scores_.data();
   context_.blas->product(s, stream);
 
-  // deltas of s take the place of f, once the scores are kept for d loss / d J
-  copy_async(sums_.data(), scores_.data(), rows_ * width, stream);
-  launch_dsm_residual(residual_, true, sums_.data(), row_losses_.data(), stream);
+  launch_dsm_residual(residual_, true, scores_.data(), deltas_.data(), row_losses_.data(), stream);
 
   Product f = s;  // g M
-  f.a = sums_.data();
+  f.a = deltas_.data();
   f.transpose_b = false;
   f.c = back_outputs_.data();
   context_.blas->product(f, stream);
@@ -143,31 +199,21 @@ void DsmStep::mapped_residuals(const float* weights, float* gradient) {
 // One after the other: with dV on a stream beside the others a step took 4 % longer on an H200 (docs/profiling.md).
 void DsmStep::backward(const float* weights, float* gradient) {
   const StreamHandle stream = context_.stream.handle();
-  const float* deltas = layout_.has_skew ? back_outputs_.data() : sums_.data();
   Product v;
   v.m = layout_.n_outputs;
   v.n = layout_.n_neurons;
   v.k = rows_;
-  v.a = deltas;
+  v.a = deltas();
   v.lda = layout_.out_width;
   v.transpose_a = true;
   v.b = activations_.data();
   v.ldb = layout_.hidden_width;
   v.c = gradient + layout_.v_begin;
   v.ldc = layout_.hidden_width;
+  v.precision = precision_;
   context_.blas->product(v, stream);
 
-  Product g;
-  g.m = rows_;
-  g.n = layout_.n_neurons;
-  g.k = layout_.n_outputs;
-  g.a = deltas;
-  g.lda = layout_.out_width;
-  g.b = weights + layout_.v_begin;
-  g.ldb = layout_.hidden_width;
-  g.c = back_.data();
-  g.ldc = layout_.hidden_width;
-  context_.blas->product(g, stream);
+  back_to_neurons(weights);
   launch_dsm_slope(phi_, back_.data(), activations_.data(), rows_ * layout_.hidden_width, stream);
 
   Product w;
@@ -181,7 +227,23 @@ void DsmStep::backward(const float* weights, float* gradient) {
   w.ldb = layout_.in_width;
   w.c = gradient;
   w.ldc = layout_.in_width;
+  w.precision = precision_;
   context_.blas->product(w, stream);
+}
+
+void DsmStep::back_to_neurons(const float* weights) {
+  Product g;
+  g.m = rows_;
+  g.n = layout_.n_neurons;
+  g.k = layout_.n_outputs;
+  g.a = deltas();
+  g.lda = layout_.out_width;
+  g.b = weights + layout_.v_begin;
+  g.ldb = layout_.hidden_width;
+  g.c = back_.data();
+  g.ldc = layout_.hidden_width;
+  g.precision = precision_;
+  context_.blas->product(g, context_.stream.handle());
 }
 
 }  // namespace tarn::cuda

@@ -14,6 +14,9 @@ namespace {
 // Rows of a tile beyond the first are a multiple of this, which is what products are cut into.
 constexpr std::int64_t unit_rows = 128;
 
+// Steps of one launch of the fused kernel: as many as make its launch no matter.
+constexpr std::int64_t most_fused_steps = 1000;
+
 constexpr std::int64_t padded(std::int64_t n) { return (n + 3) / 4 * 4; }
 
 std::uint64_t next_id() {
@@ -45,11 +48,33 @@ std::int64_t usual_hidden_budget() {
 // The bound on |x|^2: finite, so that infinity is beyond it.
 float square_limit(float bound) { return std::min(bound * bound, std::numeric_limits<float>::max()); }
 
+FusedSteps fused_steps(const LargeDeviceNetwork& network, LargeWorkspace& w, std::int64_t rows) {
+  FusedSteps steps;
+  steps.update.n = rows;
+  steps.update.n_outputs = network.n_outputs;
+  steps.update.state = w.state.data();
+  steps.update.state_stride = network.column_stride;
+  steps.update.leaks = true;
+  steps.update.c = network.c.data();
+  steps.phi = network.phi;
+  steps.packed = network.packed.data();
+  steps.n_tiles = network.plan.n_tiles;
+  steps.running = w.parts.data();
+  return steps;
+}
+
 // Where the drift of a tile is, after `drift_of_tile`: in `mapped` and whole, or in `sums` without -x + c.
 void drift_of_tile(const LargeDeviceNetwork& network, LargeWorkspace& w, std::int64_t rows, Blas& blas,
                    StreamHandle stream) {
-  hidden_layer(network, w, rows, blas, stream);
-  project(network, w, rows, blas, stream);
+  if (network.is_fused()) {
+    FusedSteps steps = fused_steps(network, w, rows);
+    steps.sums = w.sums.data();
+    steps.sums_stride = network.output_stride;
+    launch_fused(network.plan, network.engine, steps, rows, stream);  // all blocks, whatever the device
+  } else {
+    hidden_layer(network, w, rows, network.precision, blas, stream);
+    project(network, w, rows, network.precision, blas, stream);
+  }
   if (network.M.empty()) return;
   launch_leak(w.sums.data(), network.output_stride, w.state.data(), network.column_stride, network.c.data(),
               w.sums.data(), network.output_stride, rows, network.n_outputs, stream);
@@ -58,7 +83,8 @@ void drift_of_tile(const LargeDeviceNetwork& network, LargeWorkspace& w, std::in
 
 }  // namespace
 
-LargeDeviceNetwork::LargeDeviceNetwork(const NetworkView& n, StreamHandle stream)
+LargeDeviceNetwork::LargeDeviceNetwork(const NetworkView& n, StreamHandle stream, Precision rounded,
+                                       const FusedPlan& fused, Engine by)
     : id(next_id()),
       phi(n.phi),
       n_outputs(n.n_outputs),
@@ -71,14 +97,25 @@ LargeDeviceNetwork::LargeDeviceNetwork(const NetworkView& n, StreamHandle stream
       b(upload(n.b, 1, n_neurons, 1, stream)),
       W_out(upload(n.W_out, n_outputs, n_neurons, output_stride, stream)),
       c(upload(n.c, 1, n_outputs, 1, stream)),
-      M(upload(n.M, n_outputs, n_outputs, output_stride, stream)) {}
+      M(upload(n.M, n_outputs, n_outputs, output_stride, stream)),
+      precision(rounded),
+      plan(fused),
+      engine(by),
+      packed(plan.packed_bytes) {
+  if (!is_fused()) return;
+  launch_pack_fused(
+      plan, {W_in.data(), column_stride, b.data(), W_out.data(), neuron_stride, n_outputs, n_columns, n_neurons},
+      packed.data(), stream);
+}
 
-std::int64_t LargeWorkspace::reserve(const LargeDeviceNetwork& network, std::int64_t n, bool reservoir) {
+std::int64_t LargeWorkspace::reserve(const LargeDeviceNetwork& network, std::int64_t n, bool reservoir,
+                                     int n_multiprocessors) {
   if (hidden_budget <= 0) hidden_budget = usual_hidden_budget();
   const std::int64_t row_bytes = network.neuron_stride * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t most = std::max(hidden_budget / row_bytes / unit_rows, std::int64_t{1}) * unit_rows;
+  const bool is_fused = network.is_fused() && !reservoir;
   std::int64_t rows = n;
-  if (n > most) {  // tiles of nearly one size
+  if (n > most && !is_fused) {  // tiles of nearly one size
     const std::int64_t n_tiles = (n + most - 1) / most;
     rows = ((n + n_tiles - 1) / n_tiles + unit_rows - 1) / unit_rows * unit_rows;
   }
@@ -92,10 +129,15 @@ std::int64_t LargeWorkspace::reserve(const LargeDeviceNetwork& network, std::int
   };
   grow(call, 1);
   grow(state, rows * network.column_stride);
-  grow(hidden, rows * network.neuron_stride);
+  if (!is_fused) grow(hidden, rows * network.neuron_stride);
   grow(sums, rows * network.output_stride);
   if (!network.M.empty()) grow(mapped, rows * network.output_stride);
   if (reservoir) grow(impulse, rows * network.output_stride);
+  if (is_fused && network.plan.n_groups > 1) {
+    const std::int64_t n_blocks = (rows + network.plan.chains - 1) / network.plan.chains;
+    const bool splits = fused_splits(network.plan, rows, n_multiprocessors);
+    grow(parts, (splits ? network.plan.n_groups : 1) * n_blocks * network.plan.sums_of_block);
+  }
   return rows;
 }
 
@@ -118,8 +160,8 @@ LangevinCall call_of(const LangevinSteps& steps, const DeviceChains& chains, std
   return call;
 }
 
-void hidden_layer(const LargeDeviceNetwork& network, LargeWorkspace& w, std::int64_t rows, Blas& blas,
-                  StreamHandle stream) {
+void hidden_layer(const LargeDeviceNetwork& network, LargeWorkspace& w, std::int64_t rows, Precision precision,
+                  Blas& blas, StreamHandle stream) {
   const bool relu = network.phi == Nonlinearity::relu;
   Product p;
   p.m = rows;
@@ -134,13 +176,15 @@ void hidden_layer(const LargeDeviceNetwork& network, LargeWorkspace& w, std::int
   p.ldc = network.neuron_stride;
   p.bias = relu ? network.b.data() : nullptr;
   p.relu = relu;
+  p.precision = precision;
   blas.product(p, stream);
   if (!relu)
     launch_bias_phi(network.phi, network.b.data(), w.hidden.data(), rows, network.neuron_stride, network.neuron_stride,
                     stream);
 }
 
-void project(const LargeDeviceNetwork& network, LargeWorkspace& w, std::int64_t rows, Blas& blas, StreamHandle stream) {
+void project(const LargeDeviceNetwork& network, LargeWorkspace& w, std::int64_t rows, Precision precision, Blas& blas,
+             StreamHandle stream) {
   Product p;
   p.m = rows;
   p.n = network.output_stride;
@@ -152,6 +196,7 @@ void project(const LargeDeviceNetwork& network, LargeWorkspace& w, std::int64_t 
   p.transpose_b = true;
   p.c = w.sums.data();
   p.ldc = network.output_stride;
+  p.precision = precision;
   blas.product(p, stream);
 }
 
@@ -174,7 +219,7 @@ void advance_large(const LargeDeviceNetwork& network, const LangevinSteps& steps
                    LargeWorkspace& w, Context& context) {
   if (chains.n == 0 || steps.n_steps == 0) return;
   const std::int64_t D = network.n_outputs, U = network.n_columns - D;
-  const std::int64_t tile = w.reserve(network, chains.n, false);
+  const std::int64_t tile = w.reserve(network, chains.n, false, context.info.n_multiprocessors);
   const StreamHandle stream = context.stream.handle();
   Blas& blas = *context.blas;
   for (std::int64_t begin = 0; begin < chains.n; begin += tile) {
@@ -182,6 +227,19 @@ void advance_large(const LargeDeviceNetwork& network, const LangevinSteps& steps
     launch_begin_call(call_of(steps, chains, D, begin), w.call.data(), stream);
     launch_pack_state(chains.x + begin * D, D, U > 0 ? chains.u + begin * U : nullptr, U, w.state.data(),
                       network.column_stride, rows, stream);
+    const int at_once = context.info.n_multiprocessors;
+    const bool splits = network.is_fused() && network.M.empty() && fused_splits(network.plan, rows, at_once);
+    if (network.is_fused() && network.M.empty() && !splits) {  // many steps a launch
+      FusedSteps fused = fused_steps(network, w, rows);
+      fused.call = w.call.data();
+      for (std::int64_t done = 0; done < steps.n_steps; done += fused.n_steps) {
+        fused.n_steps = std::min(steps.n_steps - done, most_fused_steps);
+        launch_fused(network.plan, network.engine, fused, at_once, stream);
+        launch_skip_steps(w.call.data(), static_cast<std::uint64_t>(fused.n_steps), stream);
+      }
+      launch_unpack_state(w.state.data(), network.column_stride, chains.x + begin * D, D, rows, stream);
+      continue;
+    }
     LangevinUpdate update;
     update.n = rows;
     update.n_outputs = D;
@@ -191,13 +249,27 @@ void advance_large(const LargeDeviceNetwork& network, const LangevinSteps& steps
     update.drift = update.leaks ? w.sums.data() : w.mapped.data();
     update.drift_stride = network.output_stride;
     update.c = network.c.data();
+    FusedSteps split;
+    if (splits) {  // a block each for the groups of neurons, then the update
+      split = fused_steps(network, w, rows);
+      split.splits = true;
+      split.sums = w.parts.data();
+      split.sums_stride = network.output_stride;
+      update.drift = w.parts.data();
+      update.n_parts = network.plan.n_groups;
+      update.part_stride = rows * network.output_stride;
+    }
     RecordedSteps key;
     key.network = network.id;
     key.rows = rows;
     const double work =
         2.0 * static_cast<double>(rows * network.n_neurons) * static_cast<double>(network.n_columns + D);
     run_steps(w, std::move(key), work, steps.n_steps, context, [&](StreamHandle to, std::uint64_t offset) {
-      drift_of_tile(network, w, rows, blas, to);
+      if (splits) {
+        launch_fused(network.plan, network.engine, split, rows, to);
+      } else {
+        drift_of_tile(network, w, rows, blas, to);
+      }
       launch_langevin_update(update, w.call.data(), offset, to);
     });
     launch_unpack_state(w.state.data(), network.column_stride, chains.x + begin * D, D, rows, stream);
@@ -208,7 +280,7 @@ void drift_large(const LargeDeviceNetwork& network, const float* points, std::in
                  Context& context) {
   if (n == 0) return;
   const std::int64_t D = network.n_outputs, K = network.n_columns;
-  const std::int64_t tile = w.reserve(network, n, false);
+  const std::int64_t tile = w.reserve(network, n, false, context.info.n_multiprocessors);
   const StreamHandle stream = context.stream.handle();
   Blas& blas = *context.blas;
   for (std::int64_t begin = 0; begin < n; begin += tile) {
@@ -225,14 +297,46 @@ void drift_large(const LargeDeviceNetwork& network, const float* points, std::in
   }
 }
 
-std::int64_t large_network_bytes(const NetworkView& n) {
+std::int64_t large_network_bytes(const NetworkView& n, const FusedPlan& plan) {
   const std::int64_t D = padded(n.n_outputs), K = padded(n.n_outputs + n.n_inputs), N = padded(n.n_neurons);
-  return 4 * (N * (K + 1) + D * N + (n.c ? D : 0) + (n.M ? D * D : 0));
+  return 4 * (N * (K + 1) + D * N + (n.c ? D : 0) + (n.M ? D * D : 0)) + plan.packed_bytes;
 }
 
-std::int64_t large_bytes_a_chain(const NetworkView& n, bool reservoir) {
+std::int64_t large_bytes_a_chain(const NetworkView& n, const FusedPlan& plan, bool reservoir) {
   const std::int64_t D = padded(n.n_outputs), K = padded(n.n_outputs + n.n_inputs), N = padded(n.n_neurons);
-  return 4 * (K + N + D * (1 + (n.M ? 1 : 0) + (reservoir ? 1 : 0)));
+  const bool in_memory = reservoir || plan.precision == Precision::fp32;  // the hidden layer
+  const std::int64_t parts = in_memory ? 0 : plan.n_groups * plan.width;
+  return 4 * (K + (in_memory ? N : parts) + D * (1 + (n.M ? 1 : 0) + (reservoir ? 1 : 0)));
+}
+
+Engine engine_of(const DeviceInfo& info) { return info.major == 9 ? Engine::warpgroup : Engine::warp; }
+
+FusedPlan large_plan(const NetworkView& n, const Context& context, std::string* why) {
+  const auto none = [&](std::string reason) {
+    if (why) *why = std::move(reason);
+    return FusedPlan{};
+  };
+  const Precision precision = context.precision;
+  if (precision == Precision::fp32) return none("the fused kernel rounds its operands: run.precision = bf16 or tf32");
+  const FusedPlan plan = fused_plan(precision, n.n_outputs + n.n_inputs, n.n_neurons);
+  if (plan.precision == Precision::fp32)
+    return none(fmt::format("D + U = {} is more than the fused kernel takes", n.n_outputs + n.n_inputs));
+  if (plan.shared_bytes > context.info.shared_bytes_a_block) {
+    return none(fmt::format("the fused kernel needs {} KiB of shared memory, a block has {} here",
+                            plan.shared_bytes / 1024, context.info.shared_bytes_a_block / 1024));
+  }
+  return plan;
+}
+
+std::string large_path(const NetworkView& n, const Context& context, bool reservoir) {
+  std::string why;
+  if (reservoir) return "cuBLASLt, fp32 products (reservoir mode)";
+  const FusedPlan plan = large_plan(n, context, &why);
+  if (plan.precision == Precision::fp32)
+    return fmt::format("cuBLASLt, {} products ({})", name_of(context.precision), why);
+  return fmt::format("fused kernel, {} products by {}, {} columns, {} chains and tiles of {} neurons a block{}",
+                     name_of(plan.precision), engine_of(context.info) == Engine::warpgroup ? "wgmma" : "mma",
+                     plan.width, plan.chains, plan.neurons, n.M ? ", one launch a product and a step (M)" : "");
 }
 
 }  // namespace tarn::cuda

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "context.hpp"
 #include "device_chains.hpp"
+#include "fused_langevin.hpp"
 #include "langevin_call.hpp"
 #include "memory.hpp"
 #include "tarn/compute/backend.hpp"
@@ -17,7 +19,9 @@ namespace tarn::cuda {
 /// on 16 bytes; what the padding adds to a sum is 0.
 struct LargeDeviceNetwork {
   /// Waits until the copies are done. Throws `Error` where memory is short.
-  LargeDeviceNetwork(const NetworkView& network, StreamHandle stream);
+  /// `precision` is that of output mode; `plan` as `large_plan` has it.
+  LargeDeviceNetwork(const NetworkView& network, StreamHandle stream, Precision precision = Precision::fp32,
+                     const FusedPlan& plan = {}, Engine engine = Engine::warp);
 
   std::uint64_t id;  ///< another one for each network made: addresses come again
   Nonlinearity phi;
@@ -28,6 +32,13 @@ struct LargeDeviceNetwork {
   DeviceBuffer<float> W_out;                                 ///< `[output_stride, neuron_stride]`
   DeviceBuffer<float> c;                                     ///< `[output_stride]` or empty
   DeviceBuffer<float> M;                                     ///< `[output_stride, output_stride]` or empty
+
+  Precision precision;                 ///< of the products of output mode
+  FusedPlan plan;                      ///< of the fused kernel; fp32 where products are done one by one
+  Engine engine = Engine::warp;        ///< of the fused kernel
+  DeviceBuffer<unsigned char> packed;  ///< the fused kernel's weights
+
+  bool is_fused() const { return plan.precision != Precision::fp32; }
 };
 
 /// Eight steps of a tile, recorded.
@@ -50,12 +61,14 @@ struct LargeWorkspace {
   DeviceBuffer<float> hidden;   ///< `[rows, neuron_stride]`
   DeviceBuffer<float> sums;     ///< `[rows, output_stride]`
   DeviceBuffer<float> mapped;   ///< `[rows, output_stride]`, with M
+  DeviceBuffer<float> parts;    ///< sums of groups of neurons, of the fused kernel
   DeviceBuffer<float> impulse;  ///< `[rows, output_stride]`, in reservoir mode
   DeviceBuffer<LangevinCall> call;
   std::vector<RecordedSteps> recorded;
 
-  /// Makes room for `n` chains, or for as many as the budget allows, and returns the rows of a tile.
-  std::int64_t reserve(const LargeDeviceNetwork& network, std::int64_t n, bool reservoir);
+  /// Makes room for `n` chains, or for as many as the budget allows, and returns the rows of a tile. The fused kernel has no hidden layer in
+  /// memory and takes all.
+  std::int64_t reserve(const LargeDeviceNetwork& network, std::int64_t n, bool reservoir, int n_multiprocessors);
 };
 
 /// Advances the chains in place. Asynchronous, in `context.stream`.
@@ -67,7 +80,14 @@ void drift_large(const LargeDeviceNetwork& network, const float* points, std::in
                  LargeWorkspace& workspace, Context& context);
 
 /// Device memory that a network takes, and each chain of a tile beside its own state.
-std::int64_t large_network_bytes(const NetworkView& network);
-std::int64_t large_bytes_a_chain(const NetworkView& network, bool reservoir);
+std::int64_t large_network_bytes(const NetworkView& network, const FusedPlan& plan);
+std::int64_t large_bytes_a_chain(const NetworkView& network, const FusedPlan& plan, bool reservoir);
+
+/// The fused kernel's plan for this network on this device in output mode; fp32 where it has none, and `why` says so.
+FusedPlan large_plan(const NetworkView& network, const Context& context, std::string* why = nullptr);
+/// Whose matrix instructions it takes here.
+Engine engine_of(const DeviceInfo& info);
+/// How chains of this network run on this device, and why so, in a line.
+std::string large_path(const NetworkView& network, const Context& context, bool reservoir);
 
 }  // namespace tarn::cuda

@@ -17,11 +17,11 @@ LangevinCall call_of(const LangevinSteps& steps, const DeviceChains& chains, std
                      std::int64_t begin);
 
 /// `hidden = phi(state W_in^T + b)`.
-void hidden_layer(const LargeDeviceNetwork& network, LargeWorkspace& workspace, std::int64_t rows, Blas& blas,
-                  StreamHandle stream);
+void hidden_layer(const LargeDeviceNetwork& network, LargeWorkspace& workspace, std::int64_t rows, Precision precision,
+                  Blas& blas, StreamHandle stream);
 /// `sums = hidden W_out^T`.
-void project(const LargeDeviceNetwork& network, LargeWorkspace& workspace, std::int64_t rows, Blas& blas,
-             StreamHandle stream);
+void project(const LargeDeviceNetwork& network, LargeWorkspace& workspace, std::int64_t rows, Precision precision,
+             Blas& blas, StreamHandle stream);
 /// `out = in M^T`; `in` `[rows, output_stride]`.
 void map(const LargeDeviceNetwork& network, const float* in, float* out, std::int64_t out_stride, std::int64_t rows,
          Blas& blas, StreamHandle stream);

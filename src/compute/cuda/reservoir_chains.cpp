@@ -67,7 +67,7 @@ struct ReservoirTile {
     impulse.noise = !chains.private_noise;
     impulse.c = network.c.data();
     if (has_extra()) {
-      project(network, w, rows, blas, stream);
+      project(network, w, rows, Precision::fp32, blas, stream);
       launch_leak(w.sums.data(), network.output_stride, w.state.data(), network.column_stride, network.c.data(),
                   w.sums.data(), network.output_stride, rows, network.n_outputs, stream);
       impulse.f = impulse.leaked = w.sums.data();
@@ -80,7 +80,7 @@ struct ReservoirTile {
   }
 
   void step(StreamHandle stream, std::uint64_t offset) const {
-    hidden_layer(network, w, rows, blas, stream);
+    hidden_layer(network, w, rows, Precision::fp32, blas, stream);
     if (has_impulse()) make_impulse(stream, offset);
     ReservoirRelax relax;
     relax.n = rows;
@@ -124,7 +124,7 @@ void advance_reservoir(const LargeDeviceNetwork& network, const LangevinSteps& s
                        LargeWorkspace& w, Context& context) {
   if (chains.n == 0) return;
   const std::int64_t D = network.n_outputs, U = network.n_columns - D;
-  const std::int64_t rows_of_tile = w.reserve(network, chains.n, true);
+  const std::int64_t rows_of_tile = w.reserve(network, chains.n, true, context.info.n_multiprocessors);
   const StreamHandle stream = context.stream.handle();
   for (std::int64_t begin = 0; begin < chains.n; begin += rows_of_tile) {
     const std::int64_t rows = std::min(rows_of_tile, chains.n - begin);

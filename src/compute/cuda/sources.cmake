@@ -13,6 +13,7 @@ set(TARN_CUDA_SHARED_SOURCES
   cuda/large_chains.cpp
   cuda/reservoir_chains.cpp
   cuda/small_chains.cpp
+  cuda/small_dsm_steps.cpp
   cuda/context.cpp
   cuda/cuda_backend.cpp
   cuda/cuda_chains.cpp

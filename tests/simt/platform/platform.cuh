@@ -26,6 +26,7 @@ struct LaunchConfig {
   dim3 grid, block;
   std::size_t shared_bytes = 0;
   StreamHandle stream = nullptr;
+  bool cooperative = false;
   const char* file = __builtin_FILE();  // for faults to say which launch it was
   int line = __builtin_LINE();
 };
@@ -45,6 +46,7 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, const Arg
   grid.grid = config.grid;
   grid.block = config.block;
   grid.shared_bytes = config.shared_bytes;
+  grid.cooperative = config.cooperative;
   grid.body = [](const void* call) {
     const auto& c = *static_cast<const Call*>(call);
     std::apply(c.kernel, c.args);
@@ -63,6 +65,18 @@ void launch(void (*kernel)(Parameters...), const LaunchConfig& config, const Arg
     simt::execute(running);
   });
 }
+
+/// A barrier over all blocks of a cooperative launch, in two halves; see kernels/platform/platform.cuh.
+inline void grid_arrive(unsigned* arrived) {
+  __syncthreads();
+  if (threadIdx.x == 0) ++*arrived;
+}
+inline void grid_wait(const unsigned* arrived, unsigned target) {
+  if (threadIdx.x == 0) ::simt::wait_for_blocks(arrived, target, {"grid barrier", "grid_wait", __FILE__, __LINE__});
+  __syncthreads();
+}
+inline float load_from_grid(const float* address) { return *address; }
+inline double load_from_grid(const double* address) { return *address; }
 
 /// One block of Philox4x32-10: counter `c[0..3]` in, four words out, in place, under the 64-bit key (docs/noise.md).
 inline void philox_block(std::uint32_t (&c)[4], std::uint64_t key) {

@@ -1,0 +1,82 @@
+// Did the chains converge, and how many independent draws are theirs worth?
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <unordered_set>
+
+#include "tarn/evaluation/convergence.hpp"
+#include "tarn/experiment/evaluation_stage.hpp"
+#include "tarn/io/draws.hpp"
+
+namespace tarn {
+namespace {
+
+constexpr std::int64_t most_outputs = 8;
+constexpr std::int64_t fewest_draws = 8;  // below, autocorrelation is guesswork
+constexpr std::int64_t most_chains = 1024;
+constexpr std::int64_t most_values = std::int64_t{1} << 26;  // 256 MiB
+
+// Chains of the last draw that stand at the very place of another one.
+std::int64_t count_same_place(const Matrix<float>& draws) {
+  std::unordered_set<std::string_view> seen;
+  std::int64_t n = 0;
+  for (std::int64_t i = 0; i < draws.rows(); ++i) {
+    const float* x = draws.row(i);
+    if (!std::all_of(x, x + draws.cols(), [](float v) { return std::isfinite(v); })) continue;  // counted elsewhere
+    n += seen.insert({reinterpret_cast<const char*>(x), static_cast<std::size_t>(draws.cols()) * sizeof(float)}).second
+             ? 0
+             : 1;
+  }
+  return n;
+}
+
+std::string text_of(double value) { return std::isnan(value) ? "n/a" : fmt::format("{:.4g}", value); }
+
+// NaN loses against any number.
+double worse(double a, double b, bool larger) {
+  if (std::isnan(a) || std::isnan(b)) return std::isnan(a) ? b : a;
+  return larger ? std::max(a, b) : std::min(a, b);
+}
+
+}  // namespace
+
+void evaluate_convergence(const EvaluationInput& in, EvaluationOutcome& out) {
+  if (const std::int64_t same = count_same_place(in.sampling.result.last_draw); same > 0)
+    out.warnings.push_back(fmt::format("{} chains ended at the very place of another one", same));
+  if (in.sampling.draws_file.empty()) return;
+  const DrawReader reader(in.sampling.draws_file);
+  const std::int64_t n_draws = reader.n_draws(), D = reader.n_dims();
+  if (n_draws < fewest_draws) return;  // final states of independent chains: nothing to compare along a chain
+  const std::int64_t n_chains =
+      std::clamp<std::int64_t>(most_values / (n_draws * D), 1, std::min(most_chains, reader.n_chains()));
+  const Matrix<float> rows = reader.chains(0, n_chains);
+  ReportTable table;
+  table.caption = "Convergence";
+  table.columns = {"output", "mean", "its error", "deviation", "R-hat", "ESS, middle", "ESS, tails", "remark"};
+  double r_hat = std::nan(""), bulk = r_hat, tail = r_hat;
+  std::int64_t n_judged = 0;
+  for (std::int64_t d = 0; d < std::min(D, most_outputs); ++d, ++n_judged) {
+    Matrix<float> draws(n_chains, n_draws);
+    for (std::int64_t i = 0; i < draws.size(); ++i) draws.data()[i] = rows(i, d);
+    const Convergence c = convergence(draws.view());
+    table.rows.push_back({fmt::format("x_{}", d), text_of(c.mean), text_of(c.mcse_mean), text_of(c.deviation),
+                          text_of(c.r_hat), text_of(c.ess_bulk), text_of(c.ess_tail), concerns(c)});
+    r_hat = worse(r_hat, c.r_hat, true);
+    bulk = worse(bulk, c.ess_bulk, false);
+    tail = worse(tail, c.ess_tail, false);
+  }
+  const std::string what = fmt::format("{} chains of {} draws, {} outputs", n_chains, n_draws, n_judged);
+  out.add("r_hat", "R-hat, the largest", r_hat, what + (r_hat > 1.01 ? "; above 1.01: not converged" : ""));
+  out.add("ess_bulk", "effective draws, middle, the fewest", bulk, fmt::format("of {}", n_chains * n_draws));
+  out.add("ess_tail", "effective draws, tails, the fewest", tail, fmt::format("of {}", n_chains * n_draws));
+  table.note = fmt::format(
+      "Of {} of the {} chains, all kept draws. Rank-normalised split R-hat and effective sample sizes as in Vehtari et "
+      "al. "
+      "2021; the same figures as ArviZ's. R-hat above 1.01 or fewer than 400 effective draws: run longer, or leave out "
+      "more "
+      "of the beginning (sampling.burn_in).",
+      n_chains, reader.n_chains());
+  out.tables.push_back(std::move(table));
+}
+
+}  // namespace tarn
