@@ -8,6 +8,7 @@
 
 #include "tarn/core/family.hpp"
 #include "tarn/core/nonlinearity.hpp"
+#include "tarn/core/precision.hpp"
 
 namespace tarn {
 namespace {
