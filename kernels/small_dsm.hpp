@@ -38,7 +38,7 @@ struct SmallDsmPlan {
                 std::int64_t{forward_groups} * n_sums()) +
            small_dsm_fixed_bytes;
   }
-  static constexpr std::int64_t small_dsm_fixed_bytes = 2 * sizeof(DsmRecord) + 3 * (small_dsm_threads / 32) * 8;
+  static constexpr std::int64_t small_dsm_fixed_bytes = 4 * sizeof(DsmRecord) + 3 * (small_dsm_threads / 32) * 8;
 };
 
 /// The plan for so many blocks.
