@@ -147,13 +147,18 @@ void judge_receptive_fields(const HeeEvaluationInput& in, EvaluationOutcome& out
   }
   if (p.W.size() < 2) return;
   constexpr std::size_t most_units = 24;
-  if (const FigureFile file =
-          draw(figure_pooling(shapes, pooling_units(p.W[1], most_units), static_cast<double>(shape.rows)),
-               in.folder.figures())) {
-    out.figures.push_back({file.svg,
-                           "The second layer's units with the largest weights, each by the first-layer fields that its "
-                           "weights to them are largest "
-                           "for: a line lies where the field lies, along its bars, as long as its envelope."});
+  const Family family = p.layers[1].family;
+  const bool scales = family == Family::gaussian_scale || family == Family::laplace_scale;
+  const Figure pooling = figure_pooling(shapes, pooling_units(p.W[1], most_units), static_cast<double>(shape.rows));
+  if (const FigureFile file = draw(pooling, in.folder.figures())) {
+    out.figures.push_back(
+        {file.svg, fmt::format("The second layer's units with the largest weights, each by the first-layer fields that "
+                               "it is coupled to most: a "
+                               "line lies where the field lies, along its bars, as long as its envelope.{}",
+                               scales ? " The weights act on inverse scales: an active unit makes fields of positive "
+                                        "weight quieter and those of "
+                                        "negative weight louder, or the other way round where its own sign turns."
+                                      : "")});
   }
 }
 
