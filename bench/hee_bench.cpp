@@ -224,10 +224,11 @@ void measure(const Case& c, int rounds, Backend& backend) {
   }
   flops *= 1.0 + 0.5 * static_cast<double>(window) / static_cast<double>(n_steps);
   fmt::print(
-      R"({{"what":"hee","kind":"{}","sizes":[{}],"B":{},"seconds":{:.6g},"processor_seconds":{:.6g},"products_seconds":{:.6g},"products_share":{:.4g},"products_gflop_per_s":{:.4g},"chain_steps_per_s":{:.6g},"rounds":{},"device":"{}"}})"
+      R"({{"what":"hee","peer":"tarn","kind":"{}","sizes":[{}],"B":{},"seconds":{:.6g},"processor_seconds":{:.6g},"products_seconds":{:.6g},"products_share":{:.4g},"products_gflop_per_s":{:.4g},"rate":{:.6g},"processor_rate":{:.6g},"rounds":{},"device":"{}"}})"
       "\n",
       c.kind, fmt::join(c.sizes, ","), c.B, median(whole), median(processor), median(alone), median(shares),
-      flops / median(alone) * 1e-9, static_cast<double>(c.B) / median(whole), rounds, backend.description());
+      flops / median(alone) * 1e-9, static_cast<double>(c.B) / median(whole),
+      static_cast<double>(c.B) / median(processor), rounds, backend.description());
   std::fflush(stdout);
 }
 

@@ -114,7 +114,8 @@ __device__ __forceinline__ void descend(const DsmDescentCall& q, float* shared, 
 template <Nonlinearity phi>
 __global__ void __launch_bounds__(threads, 3) dsm_descent_kernel(DsmDescentCall q) {
   TARN_DYNAMIC_SHARED(float, shared);
-  TARN_SHARED(int, is_last, 1);
+  // the tiles are all that a block may have without asking for more; the flag takes their place, behind the sums of the end
+  int* const is_last = reinterpret_cast<int*>(shared) + 2 * threads;
   const Operand activations{q.activations, q.hidden_width, q.n_neurons}, back{q.back, q.hidden_width, q.n_neurons},
       points{q.points, q.in_width, q.in_width}, deltas{q.deltas, q.out_width, q.n_outputs};
   const int across = (q.in_width + other_tile - 1) / other_tile, down = (q.n_neurons + neuron_tile - 1) / neuron_tile,

@@ -25,15 +25,16 @@ __device__ inline void normals_of_quad(std::uint64_t seed, Stream stream, std::u
 /// The noise of data row `row`, components as above, its sign included.
 __device__ inline void noise_of_row(const DsmRowsCall& q, std::uint64_t step, std::int64_t row, std::int64_t quad,
                                     float (&out)[4]) {
-  const std::int64_t pair = q.antithetic ? 2 : 1;
   const float sign = q.antithetic && row % 2 == 1 ? -1.0f : 1.0f;
-  normals_of_quad(q.seed, Stream::training_noise, static_cast<std::uint64_t>(row / pair), step, q.n_outputs, quad, out);
+  const auto chain = static_cast<std::uint64_t>(q.antithetic ? row / 2 : row);
+  normals_of_quad(q.seed, Stream::training_noise, chain, step, q.n_outputs, quad, out);
   for (float& component : out) component = mul(sign, component);
 }
 
 /// Where the data of row `row` begin: inputs u of confinement point p are those of data row p mod batch_size.
 __device__ inline const float* data_of_row(const DsmRowsCall& q, std::int64_t row_offset, std::int64_t row) {
-  const std::int64_t like = (row < q.batch_size ? row : row - q.batch_size) % q.batch_size;
+  std::int64_t like = row;
+  if (row >= q.batch_size) like = (row - q.batch_size) % q.batch_size;  // a division that data rows need not wait for
   std::int64_t from = row_offset + (q.antithetic ? like / 2 : like);
   if (q.indices) from = q.indices[from];
   return q.data + from * q.n_columns;

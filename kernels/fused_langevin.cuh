@@ -263,11 +263,14 @@ __device__ __forceinline__ void put_sums(const float (&o)[sums / 2], float* to, 
 /// The sums of the groups so far, kept by each lane for itself between two groups.
 template <class Shape>
 __device__ __forceinline__ void carry_sums(float (&o)[Shape::sums / 2], float* running, bool adds, bool goes_on) {
+  float* const own = running + threadIdx.x;
+  if (adds) {
 #pragma unroll
-  for (int i = 0; i < Shape::sums / 2; ++i) {
-    float* const at = running + i * block_threads + threadIdx.x;
-    if (adds) o[i] = add(*at, o[i]);
-    if (goes_on) *at = o[i];
+    for (int i = 0; i < Shape::sums / 2; ++i) o[i] = add(own[i * block_threads], o[i]);
+  }
+  if (goes_on) {
+#pragma unroll
+    for (int i = 0; i < Shape::sums / 2; ++i) own[i * block_threads] = o[i];
   }
 }
 

@@ -41,6 +41,7 @@ struct FusedShape {
   static constexpr int out_bytes = neurons / column * width * 16;
   static constexpr int tile_bytes = in_bytes + out_bytes;
   static constexpr int slot_bytes = in_bytes > out_bytes ? in_bytes : out_bytes;
+  static_assert(state_bytes % 128 == 0 && slot_bytes % 128 == 0, "eight rows lie across all banks");
   /// What a block may have (227 KiB), less its barriers.
   static constexpr int most_bytes = 227 * 1024 - 1024;
   static constexpr int slots_that_fit = (most_bytes - state_bytes) / slot_bytes;

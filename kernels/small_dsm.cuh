@@ -36,7 +36,7 @@ struct SmallDsmShared {
              ///< scales `[padded_rows]`
   float* sums;         ///< `[forward_groups, D, padded_rows]`
   double* warps;       ///< `[3, warps]`
-  DsmRecord* records;  ///< `[2]`
+  DsmRecord* records;  ///< `[4]`: step t's at t mod 4, there a step before its rows are made
 
   __device__ SmallDsmShared(float* memory, const SmallDsmCall& q) {
     const SmallDsmPlan& p = q.plan;
@@ -72,15 +72,18 @@ __device__ void each_small_parameter(const SmallDsmCall& q, const F& f) {
   }
 }
 
-/// Rows of step `first + t`, and its record. Threads take a row each, or a data row's quad of components.
+/// Brings the record of step `first + t` into its place.
+__device__ inline void fetch_record(const SmallDsmCall& q, const SmallDsmShared& s, std::int64_t t) {
+  if (threadIdx.x >= sizeof(DsmRecord) / 4) return;
+  reinterpret_cast<std::uint32_t*>(s.records + (t & 3))[threadIdx.x] =
+      reinterpret_cast<const std::uint32_t*>(q.records + q.first + t)[threadIdx.x];
+}
+
+/// Rows of step `first + t`, whose record is in place. Threads take a row each, or a data row's quad of components.
 template <class E>
 __device__ void make_small_rows(const SmallDsmCall& q, const SmallDsmShared& s, std::int64_t t) {
   const SmallDsmPlan& p = q.plan;
-  const DsmRecord& record = q.records[q.first + t];
-  if (threadIdx.x < sizeof(DsmRecord) / 4) {
-    reinterpret_cast<std::uint32_t*>(s.records + (t & 1))[threadIdx.x] =
-        reinterpret_cast<const std::uint32_t*>(&record)[threadIdx.x];
-  }
+  const DsmRecord& record = s.records[t & 3];
   const std::uint64_t step = record.step;
   const std::int64_t offset = record.row_offset;
   float* const points = s.rows + (t & 1) * p.row_floats();
@@ -88,7 +91,7 @@ __device__ void make_small_rows(const SmallDsmCall& q, const SmallDsmShared& s, 
   float* const scales = targets + E::D(p) * p.padded_rows;
   const int quads = (E::K(p) + 3) / 4, n_data = static_cast<int>(q.rows.batch_size);
   for (int item = static_cast<int>(threadIdx.x); item < n_data * quads; item += small_dsm_threads) {
-    const int row = item % n_data, quad = item / n_data;
+    const int quad = E::max_K <= 4 ? 0 : item / n_data, row = item - quad * n_data;
     const float* const x = data_of_row(q.rows, offset, row);
     float xi[4] = {};
     if (4 * quad < E::D(p)) noise_of_row(q.rows, step, row, quad, xi);
@@ -283,7 +286,7 @@ __device__ inline double total_of_warps(const double* warps) {
 }
 
 template <Nonlinearity phi, class E>
-__global__ void __launch_bounds__(small_dsm_threads) small_dsm_kernel(SmallDsmCall q) {
+__global__ void __launch_bounds__(small_dsm_threads, 1) small_dsm_kernel(SmallDsmCall q) {
   TARN_DYNAMIC_SHARED(float, memory);
   const SmallDsmPlan& p = q.plan;
   const SmallDsmShared s(memory, q);
@@ -294,6 +297,7 @@ __global__ void __launch_bounds__(small_dsm_threads) small_dsm_kernel(SmallDsmCa
   // pads of neurons and rows are zero from here on
   for (int i = self; i < p.copies * p.block_params(); i += small_dsm_threads) s.weights[i] = 0.0f;
   for (int i = self; i < 2 * p.row_floats(); i += small_dsm_threads) s.rows[i] = 0.0f;
+  fetch_record(q, s, 0);
   __syncthreads();
   each_small_parameter(q, [&](int at, std::int64_t index) {
     s.weights[at] = q.adam.weights[index];
@@ -318,6 +322,7 @@ __global__ void __launch_bounds__(small_dsm_threads) small_dsm_kernel(SmallDsmCa
       }
     }
     if (t + 1 < q.n_steps) make_small_rows<E>(q, s, t + 1);
+    if (t + 2 < q.n_steps) fetch_record(q, s, t + 2);
     if (t < 0) {
       __syncthreads();
       continue;
@@ -358,7 +363,7 @@ __global__ void __launch_bounds__(small_dsm_threads) small_dsm_kernel(SmallDsmCa
     small_backward<phi, E>(q, s, points, targets);
     __syncthreads();
 
-    AdamStep step = s.records[turn].adam;
+    AdamStep step = s.records[t & 3].adam;
     double norm = 0.0;
     if (q.clip_norm > 0.0) {
       double square = 0.0;

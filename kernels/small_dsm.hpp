@@ -38,7 +38,7 @@ struct SmallDsmPlan {
                 std::int64_t{forward_groups} * n_sums()) +
            small_dsm_fixed_bytes;
   }
-  static constexpr std::int64_t small_dsm_fixed_bytes = 2 * sizeof(DsmRecord) + 3 * (small_dsm_threads / 32) * 8;
+  static constexpr std::int64_t small_dsm_fixed_bytes = 4 * sizeof(DsmRecord) + 3 * (small_dsm_threads / 32) * 8;
 };
 
 /// The plan for so many blocks.
@@ -61,15 +61,17 @@ constexpr SmallDsmPlan small_dsm_plan(std::int64_t D, std::int64_t K, std::int64
 }
 
 /// The plan that the sizes ask for: enough blocks that each has little to do between two barriers, and that everything fits into their shared
-/// memory; `n_blocks` 0 where they would be more than `most_blocks`.
-constexpr SmallDsmPlan small_dsm_plan(std::int64_t D, std::int64_t K, std::int64_t N, std::int64_t rows, int copies,
-                                      std::int64_t most_shared_bytes, int most_blocks) {
+/// memory; `n_blocks` 0 where they would be more than `most_blocks`. The constants are from an H200, where 16 and 32 blocks were the fastest of 1 to 32 for N = 1000 to
+/// 4000 (bench/results).
+constexpr SmallDsmPlan small_dsm_plan(Nonlinearity phi, std::int64_t D, std::int64_t K, std::int64_t N,
+                                      std::int64_t rows, int copies, std::int64_t most_shared_bytes, int most_blocks) {
   if (D < 1 || D > small_dsm_most_outputs || K > small_dsm_most_columns || N < 1 || N > 16384 || rows < 1 ||
       rows > 1024)
     return {};
   // instructions of a step, over the number that takes a block about as long as a barrier
-  const std::int64_t work = N * rows * (3 * K + 4 * D + 10) / 65536;
-  for (std::int64_t blocks = std::clamp<std::int64_t>(work, 1, std::min(16, most_blocks)); blocks <= most_blocks;
+  const std::int64_t of_phi = phi == Nonlinearity::relu || phi == Nonlinearity::leaky_relu ? 10 : 80;
+  const std::int64_t work = N * rows * (3 * K + 4 * D + of_phi) / 32768;
+  for (std::int64_t blocks = std::clamp<std::int64_t>(work, 1, std::min(32, most_blocks)); blocks <= most_blocks;
        ++blocks) {
     const SmallDsmPlan p = small_dsm_plan(D, K, N, rows, copies, static_cast<int>(blocks));
     if (p.shared_bytes() <= most_shared_bytes) return p;

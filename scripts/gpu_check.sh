@@ -21,7 +21,7 @@ run:
   --parts LIST           of tests,sanitizer,small,large,train,runs,profile,rivals (default: all but rivals)
   --fashion FILE         Fashion-MNIST's training images (IDX), for a run on images
   --mnist FILE           the same of MNIST
-  --rivals FILE          a script that measures other software and prints JSON lines, called with --precision fp32 D:N:B...
+  --rivals FILE          a script that measures other software and prints JSON lines, called with --precision fp32|tf32|bf16 D:N:B...
   --part-seconds N       longest time of one part (default 300)
 TEXT
 }
@@ -110,7 +110,7 @@ run_tests() {
 }
 
 # A few tests of each kind: the tools slow kernels down a hundred times.
-sanitized="NoiseOnDevice.OfNothing*:SmallLangevinOnDevice.CallsMayEndAnywhere:SmallLangevinOnDevice.BadChains*:LargeLangevinOnDevice.WorkingMemory*:LargeLangevinOnDevice.Quarantine*"
+sanitized="NoiseOnDevice.OfNothing*:SmallLangevinOnDevice.CallsMayEndAnywhere:SmallLangevinOnDevice.BadChains*:LargeLangevinOnDevice.WorkingMemory*:FusedLangevinOnDevice.QuarantineSpares*:FusedLangevinOnDevice.TheHidden*:LargeLangevinOnDevice.Quarantine*"
 sanitized+=":ReservoirOnDevice.Quarantine*:ReservoirOnDevice.Clamped*:MomentsOnDevice.Nothing*:CudaAdam.*:CudaAlgorithms.Histogram*:CudaDsmSession.AdamwWithClipping:CudaDsmSession.TrainsAJ"
 
 run_sanitizer() {
@@ -180,6 +180,11 @@ run() {
     for size in 1:1000:262144 2:1000:262144 300:20000:16384; do
       part "rivals-step-$size" python3 "$rivals" --precision fp32 --only torch "$size"
       collect "rivals-step-$size"
+    done
+    local precision
+    for precision in tf32 bf16; do
+      part "rivals-$precision" python3 "$rivals" --precision "$precision" --only torch 300:20000:4096 300:20000:16384 100:4000:65536
+      collect "rivals-$precision"
     done
     part rivals-train python3 "$rivals" --precision fp32 --only torch --train 1:1000:32 100:4000:128 300:2000:64 300:20000:64
     collect rivals-train

@@ -15,9 +15,10 @@
 
 /// An array of `n` (known to the compiler) in shared memory.
 #define TARN_SHARED(T, name, n) __shared__ T name[n]
-/// The block's dynamic shared memory, aligned to 16 bytes; its size is `LaunchConfig::shared_bytes`.
-#define TARN_DYNAMIC_SHARED(T, name)                                   \
-  extern __shared__ __align__(16) unsigned char tarn_dynamic_shared[]; \
+/// The block's dynamic shared memory, its size `LaunchConfig::shared_bytes`; on 128 bytes, the width of all banks, so that what is read 128
+/// bytes at a time needs no second access.
+#define TARN_DYNAMIC_SHARED(T, name)                                    \
+  extern __shared__ __align__(128) unsigned char tarn_dynamic_shared[]; \
   T* const name = reinterpret_cast<T*>(tarn_dynamic_shared)
 
 namespace tarn::cuda {

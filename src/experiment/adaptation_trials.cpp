@@ -5,6 +5,7 @@
 
 #include "tarn/core/interrupt.hpp"
 #include "tarn/core/log.hpp"
+#include "tarn/models/hee_model.hpp"
 #include "tarn/models/hee_stability.hpp"
 
 namespace tarn {
@@ -64,7 +65,6 @@ std::vector<AdaptationMethod> adaptation_methods() {
 LawChains::LawChains(const AdaptationLaw& law, Backend& backend, std::uint64_t seed, std::uint64_t first_step)
     : law_(law),
       session_(backend.make_hee_session(law.parameters, {})),
-      energy_(law.parameters),
       seed_(seed),
       step_(first_step),
       n_units_(n_units_from(law.parameters, 1)) {
@@ -120,7 +120,11 @@ void LawChains::read(MatrixView<float> x) {
 
 void LawChains::read(MatrixView<float> x, std::span<float> energy) {
   read(x);
-  energy_.rows(state_, energy);
+  std::vector<MatrixView<const float>> layers;
+  for (const Matrix<float>& layer : state_) layers.push_back(layer.view());
+  std::vector<double> energies(energy.size());
+  hee_energy(law_.parameters, layers, energies);
+  std::ranges::transform(energies, energy.begin(), [](double e) { return static_cast<float>(e); });
 }
 
 bool AdaptationTrial::admissible() const {
@@ -174,7 +178,7 @@ AdaptationSearch search_best_step(const AdaptationMethod& method, const Adaptati
     return std::pair(best, least_time);
   };
 
-  const double first = method.has_momentum() ? 0.3 : method.integrator == Integrator::leimkuhler_matthews ? 0.3 : 0.02;
+  const double first = method.has_momentum() ? 0.3 : method.integrator == Integrator::leimkuhler_matthews ? 0.3 : 0.03;
   double friction = 0.0;
   double least = attempt(first, method.has_momentum() ? (friction = 1.0) : 0.0);
   const auto by_friction = [&](double share) {

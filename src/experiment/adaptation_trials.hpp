@@ -9,7 +9,6 @@
 #include "tarn/compute/backend.hpp"
 #include "tarn/compute/hee.hpp"
 #include "tarn/evaluation/sampler_speed.hpp"
-#include "tarn/models/hee_energy.hpp"
 
 namespace tarn {
 
@@ -62,7 +61,6 @@ class LawChains final : public RunningChains {
  private:
   const AdaptationLaw& law_;
   std::unique_ptr<HeeSession> session_;
-  HeeEnergy energy_;
   HeeDynamics dynamics_;
   std::uint64_t seed_, step_;
   std::int64_t n_units_;

@@ -129,7 +129,7 @@ void fill_recommended_training(Config& config, const DataFacts& facts, Filler& f
   filler.fill("training.epochs", training.epochs, epochs_for(D <= 16 ? 60000 : 15000, facts, training.batch_size));
 
   OptimizerConfig& optimizer = training.optimizer;
-  filler.fill("training.optimizer.lr", optimizer.lr, 2e-3);
+  filler.fill("training.optimizer.lr", optimizer.lr, D > 500 ? 5e-4 : 2e-3);
   filler.fill("training.optimizer.lr_schedule", optimizer.lr_schedule, "cosine");
   filler.fill("training.optimizer.weight_decay", optimizer.weight_decay, 0.0);
   filler.fill("training.optimizer.amsgrad", optimizer.amsgrad, false);

@@ -8,6 +8,7 @@
 
 #include "tarn/core/family.hpp"
 #include "tarn/core/nonlinearity.hpp"
+#include "tarn/core/precision.hpp"
 
 namespace tarn {
 namespace {
@@ -76,7 +77,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(run.name), .doc = "names the run folder; the config file's name without `.toml` where it is left out", .check = check_name},
       {TARN_KEY(run.seed), .doc = "key of all random numbers; the same seed gives the same run", .low = 0, .high = 9223372036854775808.0, .high_excluded = true},
       {TARN_KEY(run.device), .doc = "where to compute", .check = check_device},
-      {TARN_KEY(run.precision), .doc = "what the operands of matrix products are rounded to while chains run in output mode; other than `fp32` on a GPU only, at D > 16; state, noise, sums and training are float32 always", .choices = {precision_names.begin(), precision_names.end()}},
+      {TARN_KEY(run.precision), .doc = "what the operands of matrix products are rounded to, at D > 16, while chains run in output mode; training then rounds those of its products to tf32; other than `fp32` on a GPU only; state, weights, noise and sums are float32 always", .choices = {precision_names.begin(), precision_names.end()}},
       {TARN_KEY(run.tau_ms), .doc = "the membrane time constant, the unit of all times, wherever a person reads a time", .unit = "ms", .low = 0, .low_excluded = true},
 
       {TARN_KEY(data.kind), .doc = "a synthetic law, the format of a file, or `patches`: squares cut at random places from a stack of images",

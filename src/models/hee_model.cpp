@@ -65,13 +65,31 @@ void hee_energy(const HeeParameters& parameters, std::span<const MatrixView<cons
             parameters.layers[layer].size);
     const Conditional conditional(parameters, l);
     const ExponentialFamily& family = conditional.family();
-    std::vector<double> eta(static_cast<std::size_t>(parameters.layers[layer].size));
-    for (std::size_t row = 0; row < out.size(); ++row) {
-      const auto r = static_cast<std::int64_t>(row);
-      conditional.eta(l < parameters.n_latent_layers() ? x[layer + 1].row(r) : nullptr, eta);
-      for (std::size_t i = 0; i < eta.size(); ++i) {
-        const auto state = static_cast<double>(x[layer](r, static_cast<std::int64_t>(i)));
-        out[row] += std::isfinite(eta[i]) ? -family.log_density(state, eta[i]) : std::nan("");
+    const auto n_units = static_cast<std::size_t>(parameters.layers[layer].size);
+    const auto term = [&](float state, double eta, double log_partition) {
+      return log_partition - eta * family.statistic(state) - family.log_base(state);
+    };
+    if (l == parameters.n_latent_layers()) {  // one eta, one log partition for all rows
+      std::vector<double> eta(n_units), log_partition(n_units);
+      conditional.eta(nullptr, eta);
+      for (std::size_t i = 0; i < n_units; ++i) log_partition[i] = family.log_partition(eta[i]);
+      for (std::size_t row = 0; row < out.size(); ++row) {
+        const float* state = x[layer].row(static_cast<std::int64_t>(row));
+        for (std::size_t i = 0; i < n_units; ++i) out[row] += term(state[i], eta[i], log_partition[i]);
+      }
+      continue;
+    }
+    const std::size_t work = out.size() * n_units;
+#pragma omp parallel if (work > 10000)  // else waking threads takes longer
+    {
+      std::vector<double> eta(n_units);
+#pragma omp for
+      for (std::int64_t row = 0; row < std::ssize(out); ++row) {
+        conditional.eta(x[layer + 1].row(row), eta);
+        const float* state = x[layer].row(row);
+        double& sum = out[static_cast<std::size_t>(row)];
+        for (std::size_t i = 0; i < n_units; ++i)
+          sum += std::isfinite(eta[i]) ? term(state[i], eta[i], family.log_partition(eta[i])) : std::nan("");
       }
     }
   }

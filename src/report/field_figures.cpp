@@ -36,13 +36,16 @@ Panel widths_panel(const std::vector<FieldShape>& fields) {
     add(range, x, y);
   Series other = points("fields that fail", colors::faint),
          passing = points("fields that pass both criteria", colors::learned);
-  double most = 1.4;
+  double most_x = 1.0, most_y = 1.4;
   constexpr double farthest = 2.0;  // a field that fills its patch has no width; it must not flatten the others
   for (const FieldShape& f : fields) {
     add(f.passes ? passing : other, std::min(f.n_x, farthest), std::min(f.n_y, farthest));
-    if (f.passes) most = std::max({most, std::min(f.n_x, farthest), std::min(f.n_y, farthest)});
+    if (!f.passes) continue;
+    most_x = std::max(most_x, std::min(f.n_x, farthest));
+    most_y = std::max(most_y, std::min(f.n_y, farthest));
   }
-  p.x_range = p.y_range = AxisRange{0.0, round_up(most, 0.2)};
+  p.x_range = AxisRange{0.0, round_up(most_x, 0.2)};
+  p.y_range = AxisRange{0.0, round_up(most_y, 0.2)};
   p.series = {std::move(range), std::move(other), std::move(passing)};
   return p;
 }

@@ -106,6 +106,44 @@ TEST(HeeLearning, AdamClimbs) {
   EXPECT_NE(session->parameters().b[0], p.b[0]);
 }
 
+// With interneurons that are not infinitely fast, learning settles elsewhere: for one unit above another of unit widths and data of variance v,
+// 1 + w^2 = v (1 + rho)/(1 - rho) (docs/hee.md, section 3). Here that is 1.44 where maximum likelihood has 1.
+TEST(HeeLearning, SampledInterneuronsBiasTheWeightsAsTheoryHasIt) {
+  HeeParameters p;
+  p.layers = {{.size = 1}, {.size = 1}};
+  p.W = {Matrix<float>(1, 1)};
+  p.W[0](0, 0) = 0.8f;
+  p.b = {Matrix<float>(1, 1), Matrix<float>(1, 1)};
+  Matrix<float> x0(4096, 1);
+  fill_normals(31, Stream::synthetic_data, 0, 0, 1, x0);
+  double square = 0.0;
+  for (std::int64_t i = 0; i < x0.size(); ++i) square += std::pow(static_cast<double>(x0.data()[i]), 2);
+  const auto scale = static_cast<float>(std::sqrt(2.0 * static_cast<double>(x0.size()) / square));
+  for (std::int64_t i = 0; i < x0.size(); ++i) x0.data()[i] *= scale;  // variance 2, whatever was drawn
+  HeeOptimizer optimizer;
+  optimizer.learn_biases = false;
+  const auto session = on_cpu(p, optimizer);
+  session->set_rows({.n_data = x0.rows()});
+  session->set_observations(x0);
+  HeeDynamics d;
+  d.integrator = Integrator::leimkuhler_matthews;
+  d.dt = 0.005f;
+  d.interneurons = Interneurons::sampled;
+  d.tau_ratio = 0.1f;
+  session->reset(d, 5, 0, 1.0f);
+  double mean = 0.0;
+  constexpr int n_rounds = 150, n_last = 75;
+  for (int round = 0; round < n_rounds; ++round) {
+    session->infer(
+        d, {.seed = 5, .first_step = static_cast<std::uint64_t>(round) * 20, .n_steps = 20, .statistics = true});
+    session->learn(std::vector<double>{0.3});
+    const auto w = static_cast<double>(session->parameters().W[0](0, 0));
+    if (round >= n_rounds - n_last) mean += w * w / n_last;
+  }
+  // Chains: 4096 data over some 10 independent times, about 0.02. The step, a twentieth of tau_e, makes interneurons quicker by as much.
+  EXPECT_NEAR(mean, 2.0 * 1.1 / 0.9 - 1.0, 0.1);
+}
+
 // Test 2 of docs/hee.md.
 TEST(HeeLearning, FindsThePrincipalSubspace) { test::expect_principal_subspace(on_cpu, 1024, 300); }
 

@@ -101,6 +101,23 @@ TEST(CudaDsmSession, EveryWayAgreesWithDouble) {
   }
 }
 
+// With tf32 the operands of three products are rounded to 2^-11: the loss is off by less than 1e-3, and not by nothing.
+TEST(CudaDsmSession, Tf32StaysNear) {
+  TARN_NEEDS_DEVICE();
+  const DsmParameters p = some_parameters(Nonlinearity::relu, 40, 0, 130);
+  const std::vector<float> rates(8, 1e-3f);
+  const auto run = [&](Precision precision) {
+    const auto backend = make_backend("cuda", 0, precision);
+    return test::train(*backend->make_dsm_session(p, {}), p, scaled_level(), 24, rates, 8);
+  };
+  const Trained exact = run(Precision::fp32), rounded = run(Precision::tf32), coarse = run(Precision::bf16);
+  for (std::size_t t = 0; t < rates.size(); ++t) {
+    EXPECT_NEAR(rounded.losses[t].loss, exact.losses[t].loss, 1e-3 * exact.losses[t].loss) << "step " << t;
+    EXPECT_NE(rounded.losses[t].loss, exact.losses[t].loss) << "step " << t;
+  }
+  expect_same(coarse, rounded);
+}
+
 // A source without a table, and one whose indices come from the host.
 class Plain final : public BatchSource {
  public:

@@ -12,7 +12,7 @@ namespace {
 // The exact moments of the law are those of its chains: 200 chains, 800 draws some 12 to an autocorrelation time, so that a mean has a
 // standard error of sqrt(12 / 160000) = 0.9 % of a standard deviation, and a variance one of 1.2 %. Five of them.
 TEST(Adaptation, TheGaussianHasTheMomentsItSays) {
-  const auto backend = make_cpu_backend(2);
+  const auto backend = make_cpu_backend(1);
   const AdaptationLaw law = gaussian_law(3, 25.0, 200);
   EXPECT_NEAR(law.variance[0] / law.variance[2], 25.0, 1e-4);
   EXPECT_NEAR(largest_curvature(law.parameters), 1.0 / law.variance[2], 1e-3 / law.variance[2]);
@@ -33,7 +33,7 @@ TEST(Adaptation, TheGaussianHasTheMomentsItSays) {
 // x' = (1 - k h) x + noise: rho_n = (1 - k h)^n, so Euler-Maruyama's time along the widest direction is 2/(k h) - 1, and its variance is too
 // large by 1/(1 - k h / 2) in the narrowest.
 TEST(Adaptation, EulerMaruyamaIsAsSlowAndAsWideAsItsRecursionSays) {
-  const auto backend = make_cpu_backend(2);
+  const auto backend = make_cpu_backend(1);
   const AdaptationLaw law = gaussian_law(2, 10.0, 200);
   LawChains chains(law, *backend, 3, 0);
   const double h = 0.3 * law.variance[1];
@@ -47,10 +47,32 @@ TEST(Adaptation, EulerMaruyamaIsAsSlowAndAsWideAsItsRecursionSays) {
   EXPECT_NEAR(variance_bias(speed.variance, law.variance), 1.0 / (1.0 - 0.15) - 1.0, 0.06);
 }
 
+// Along the wide direction Leimkuhler-Matthews needs some 2 k_max / (2 k_min) = 100 evaluations, its step being bounded by 2 / k_max; with
+// momentum it is some 2 / (2 sqrt(k_min / k_max)) = 10.
+TEST(Adaptation, MomentumIsFasterAtEachMethodsBestStepAndKeepsTheVariance) {
+  const auto backend = make_cpu_backend(1);
+  const AdaptationLaw law = gaussian_law(2, 100.0, 60);
+  LawChains start(law, *backend, 3, 0);
+  const auto methods = adaptation_methods();
+  start.use(methods[1], 0.3 * methods[1].largest_step(1.0 / law.variance[1]), 0.0);
+  start.start_at_zero();
+  start.advance(2000);
+  const auto plain = search_best_step(methods[1], law, *backend, start.latents(), 3, std::uint64_t{1} << 32);
+  const auto momentum = search_best_step(methods[2], law, *backend, start.latents(), 3, std::uint64_t{2} << 32);
+  ASSERT_NE(plain.best(), nullptr);
+  ASSERT_NE(momentum.best(), nullptr);
+  EXPECT_GT(plain.best()->speed.worst().time, 5.0 * momentum.best()->speed.worst().time);
+  EXPECT_LT(plain.best()->speed.worst().time, 150.0);
+  for (const AdaptationTrial& trial : momentum.trials) {
+    if (trial.speed.n_lost > 0 || !trial.speed.settled) continue;
+    EXPECT_LT(std::abs(trial.bias), 0.1) << trial.share;
+  }
+}
+
 // The activity-driven current is no momentum: with tau_v dv = -v + m x and dx = (-k x - v) dt + noise the variance is
 // 1 / (k + w m / (k + m + w)), w = 1 / tau_v, not 1/k. Steps of 0.02 add a relative error of about 1 %; 4 standard errors of 0.7 %.
 TEST(Adaptation, TheActivityDrivenCurrentAltersTheLaw) {
-  const auto backend = make_cpu_backend(2);
+  const auto backend = make_cpu_backend(1);
   AdaptationLaw law = gaussian_law(1, 1.0, 20000);
   const auto session = backend->make_hee_session(law.parameters, {});
   HeeRows rows;

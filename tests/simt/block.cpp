@@ -343,10 +343,10 @@ int barrier(bool predicate, const Site& site) {
 }
 
 void let_others_run(int turns, const Site& site) {
-  const std::uint32_t self = block.current;
+  const std::uint32_t self = now->current;
   constexpr int most_turns = 100'000;  // of everybody who can go on
-  if (turns == most_turns || block.head == block.ready.size())
-    block_fault(fmt::format("{} waits in {} for what nobody does", name_of(block.threads[self]), place(site)));
+  if (turns == most_turns || now->head == now->ready.size())
+    block_fault(fmt::format("{} waits in {} for what nobody does", name_of(now->threads[self]), place(site)));
   make_ready(self);
   wait_here();
 }

@@ -81,19 +81,23 @@ void begin_shared(std::size_t dynamic) {
 void* dynamic_shared() { return space->arrays.front().begin; }
 
 void* place_shared(SharedSite& site) {
-  site.block = block_number;
   for (const Array& array : space->arrays) {  // placed before another block had its turn
-    if (array.site == &site) return site.address = array.begin;
+    if (array.site != &site) continue;
+    site.block = block_number;
+    return site.address = array.begin;
   }
+  // `launch` asks for more than 48 KiB where the dynamic part alone needs it
+  const std::size_t most = space->dynamic_bytes > plain_shared_bytes ? most_shared_bytes : plain_shared_bytes;
   auto& static_bytes = space->static_bytes;
   static_bytes = (static_bytes + site.alignment - 1) / site.alignment * site.alignment + site.bytes;
-  if (static_bytes > plain_shared_bytes || static_bytes + space->dynamic_bytes > most_shared_bytes) {
-    throw Fault(fmt::format(
-        "array {} in {}: {} bytes of static and {} of dynamic shared memory; at most {} and {} together", site.name,
-        site.function, static_bytes, space->dynamic_bytes, plain_shared_bytes, most_shared_bytes));
+  if (static_bytes > plain_shared_bytes || static_bytes + space->dynamic_bytes > most) {
+    throw Fault(
+        fmt::format("array {} in {}: {} bytes of static and {} of dynamic shared memory; at most {} and {} together",
+                    site.name, site.function, static_bytes, space->dynamic_bytes, plain_shared_bytes, most));
   }
   site.address = place(fmt::format("shared array {} in {}", site.name, site.function), site.bytes,
                        site.alignment < 16 ? 16 : site.alignment, &site);
+  site.block = block_number;
   return site.address;
 }
 

@@ -275,6 +275,9 @@ TEST_F(Kernels, LimitsOfALaunch) {
               HasSubstr("argument 1 points to no memory"));
   launch(greedy_kernel, config(1, 32), out);
   EXPECT_THAT(fault_of([&] { synchronize(); }), HasSubstr("array more in greedy_kernel: 49156 bytes of static"));
+  // up to 48 KiB of dynamic memory no more is asked for, and static arrays take their part of it
+  launch(shared_kernel, config(1, 32, 48 * 1024), 0, 0, out);
+  EXPECT_THAT(fault_of([&] { synchronize(); }), HasSubstr("at most 49152 and 49152 together"));
 }
 
 __global__ void atomic_kernel(int* counts, float* sum, unsigned long long* most) {

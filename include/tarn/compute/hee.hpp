@@ -2,7 +2,6 @@
 // them. Equations in docs/hee.md; time is in units of the neurons' time constant tau throughout.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>

@@ -7,7 +7,8 @@
 
 namespace tarn {
 
-/// What the operands of matrix products are rounded to while chains run. State, noise and sums are float32 always, and so is training.
+/// What the operands of matrix products are rounded to, at D > 16: those of chains, and, with tf32 and bf16 alike, to tf32 those of training. State,
+/// weights, moments, noise and sums are float32 always.
 enum class Precision : std::uint8_t { fp32, tf32, bf16 };
 
 inline constexpr std::array<std::string_view, 3> precision_names{"fp32", "tf32", "bf16"};

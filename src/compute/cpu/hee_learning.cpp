@@ -11,6 +11,7 @@ namespace tarn::cpu {
 namespace {
 
 constexpr std::int64_t rows_a_block = 16;
+constexpr std::int64_t worth_threads = 1 << 18;  // weights; below that, waiting for a team takes longer
 constexpr double least_variance = 1e-6;
 
 std::size_t at(int l) { return static_cast<std::size_t>(l); }
@@ -59,7 +60,8 @@ void HeeLearning::update_weights(HeeModel& model, const HeeSums& sums, int l, do
   const std::int64_t stride = model.stride(l), n_rows = model.size(l - 1);
   const auto plain =
       static_cast<float>(rate * sums.error_scale(l - 1) / (variance(sums.statistics(), l) + least_variance));
-#pragma omp parallel for schedule(static) num_threads(n_threads_)
+  const int n_threads = n_rows * stride < worth_threads ? 1 : n_threads_;
+#pragma omp parallel for schedule(static) num_threads(n_threads)
   for (std::int64_t first = 0; first < n_rows; first += rows_a_block) {
     float* gradient = scratch_[static_cast<std::size_t>(omp_get_thread_num())].data();
     const std::int64_t last = std::min(first + rows_a_block, n_rows), n = (last - first) * stride;

@@ -104,7 +104,9 @@ std::unique_ptr<DsmSession> CudaBackend::make_dsm_session(const DsmParameters& i
       "{}: training needs {:.2f} GiB of device memory for weights, gradients and moments, {:.2f} GiB are free; fewer "
       "neurons or --device cpu",
       name(), static_cast<double>(needed) / 0x1p30, static_cast<double>(free) / 0x1p30);
-  return make_cuda_session(context_, initial, optimizer);
+  DsmPaths paths;
+  if (precision() != Precision::fp32) paths.precision = Precision::tf32;  // bf16 would be coarse for gradients
+  return make_cuda_session(context_, initial, optimizer, paths);
 }
 
 std::unique_ptr<HeeSession> CudaBackend::make_hee_session(const HeeParameters& initial, const HeeOptimizer& optimizer) {

@@ -304,8 +304,10 @@ std::string CudaDsmSession::way(std::int64_t rows) const {
     return fmt::format("one kernel takes many steps at a time, {} block{} of {} neurons", plan.n_blocks,
                        plan.n_blocks == 1 ? "" : "s", plan.block_neurons);
   }
-  if (in_one_pass(rows)) return "matrix products; gradients and optimiser in one pass over the parameters";
-  return fmt::format("matrix products; gradients go to memory, since {}",
+  const std::string products =
+      paths_.precision == Precision::fp32 ? "matrix products" : fmt::format("{} products", name_of(paths_.precision));
+  if (in_one_pass(rows)) return fmt::format("{}; gradients and optimiser in one pass over the parameters", products);
+  return fmt::format("{}; gradients go to memory, since {}", products,
                      optimizer_.clip_norm > 0.0 ? "they are clipped" : "the batch is large");
 }
 

@@ -10,13 +10,13 @@ namespace tarn::cuda {
 
 /// Ways that a session may take where they apply: all of them, but for tests and benches that compare.
 struct DsmPaths {
-  bool graphs = true;   ///< kernels recorded and replayed, or launched one by one: the same bits
-  bool slices = true;   ///< sums over neurons cut and added up here, or by the library
-  bool descent = true;  ///< gradients and optimiser in one pass over the parameters, or gradients to memory first
-  bool small = true;    ///< steps of a small network in one kernel, or by products
-  Precision precision = Precision::
-      fp32;  ///< of the products with weights; gradients sum in float32 where they take the optimiser's step with them
+  bool graphs = true;    ///< kernels recorded and replayed, or launched one by one: the same bits
+  bool slices = true;    ///< sums over neurons cut and added up here, or by the library
+  bool descent = true;   ///< gradients and optimiser in one pass over the parameters, or gradients to memory first
+  bool small = true;     ///< steps of a small network in one kernel, or by products
   int small_blocks = 0;  ///< of that kernel; 0: by the sizes
+  /// What operands of products with neurons are rounded to. Gradients that are summed in the optimiser's pass are float32, as is a small network's kernel.
+  Precision precision = Precision::fp32;
 };
 
 /// A session of a network of any size; `context` must outlive it. The same bits for the same run on the same kind of device, in however many calls.

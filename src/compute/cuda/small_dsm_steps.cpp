@@ -13,10 +13,13 @@ SmallDsmSteps::SmallDsmSteps(Context& context, const DsmLayout& layout, Nonlinea
 SmallDsmPlan SmallDsmSteps::plan(std::int64_t rows) const {
   if (layout_.has_skew) return {};
   const int copies = 3 + (optimizer_.amsgrad ? 1 : 0) + (optimizer_.ema > 0.0 ? 1 : 0);
-  const SmallDsmPlan by_sizes = small_dsm_plan(layout_.n_outputs, layout_.n_columns, layout_.n_neurons, rows, copies,
-                                               context_.info.shared_bytes_a_block, context_.info.n_multiprocessors);
+  const std::int64_t shared = context_.info.shared_bytes_a_block;
+  const SmallDsmPlan by_sizes = small_dsm_plan(phi_, layout_.n_outputs, layout_.n_columns, layout_.n_neurons, rows,
+                                               copies, shared, context_.info.n_multiprocessors);
   if (by_sizes.n_blocks == 0 || n_blocks_ == 0) return by_sizes;
-  return small_dsm_plan(layout_.n_outputs, layout_.n_columns, layout_.n_neurons, rows, copies, n_blocks_);
+  const SmallDsmPlan asked =
+      small_dsm_plan(layout_.n_outputs, layout_.n_columns, layout_.n_neurons, rows, copies, n_blocks_);
+  return asked.shared_bytes() <= shared ? asked : SmallDsmPlan{};
 }
 
 void SmallDsmSteps::enqueue(const SmallDsmPlan& plan, const DsmRowsCall& rows, const DsmResidualCall& constants,

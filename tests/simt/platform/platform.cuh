@@ -17,7 +17,7 @@
 #define TARN_SHARED(T, name, n)                                                                                   \
   static constinit ::simt::SharedSite tarn_site_##name{#name, __func__, sizeof(T) * (n), alignof(T), 0, nullptr}; \
   T(&name)[n] = *static_cast<T(*)[n]>(::simt::shared_array(tarn_site_##name))
-/// The block's dynamic shared memory, aligned to 16 bytes; its size is `LaunchConfig::shared_bytes`.
+/// The block's dynamic shared memory, aligned to 128 bytes; its size is `LaunchConfig::shared_bytes`.
 #define TARN_DYNAMIC_SHARED(T, name) T* const name = static_cast<T*>(::simt::dynamic_shared())
 
 namespace tarn::cuda {
