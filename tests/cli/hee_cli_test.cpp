@@ -56,7 +56,7 @@ TEST_F(HeeCli, RefusalsAreOneLine) {
   expect_refused("run hee.toml --set model.layers[1].family=laplace_scale", 2, "no layer above sets the scale");
   expect_refused("run hee.toml --set model.layers[1].rate=3", 2, "no meaning with family = \"gaussian\"");
   expect_refused("run hee.toml --set training.batch_size=1e5", 2, "more than the 1280 items");
-  const std::string run = run_tiny("--set training.epochs=1 --set sampling.steps=2");
+  const std::string run = run_tiny("--set training.epochs=1 --set sampling.steps=20");
   expect_refused("sample " + run + "/weights.safetensors", 2, "an hee model samples given data");
   expect_refused("evaluate " + run + " --against x.npy", 2, "draws of an hee run are latents");
   expect_refused("sample " + run + " --chain-range 1:4", 2, "cuts through the 2 chains of a datum");
