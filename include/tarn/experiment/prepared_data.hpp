@@ -21,8 +21,8 @@ namespace tarn {
 /// Units, from outside in: the data's own; after the scaling of each datum; filter space; scaled filter space, where
 /// networks live.
 struct PreparedData {
-  std::string description;               ///< one line: what it is, how much, what was done to it
-  std::shared_ptr<const Target> target;  ///< synthetic laws, else null
+  std::string description;                      ///< one line: what it is, how much, what was done to it
+  std::shared_ptr<const Target> target;         ///< synthetic laws, else null
   std::shared_ptr<const PatchBatches> patches;  ///< where batches are cut from images, else null
   std::optional<ImageShape> image;
   DatumScaling datum_scaling;
