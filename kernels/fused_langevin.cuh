@@ -323,7 +323,7 @@ __global__ void __launch_bounds__(block_threads, 1) fused_kernel(FusedSteps q) {
   // The groups of tiles that this block goes through, a step: all of them or one.
   const unsigned n_groups = static_cast<unsigned>(q.n_groups), first_group = q.splits ? blockIdx.y : 0;
   const unsigned n_own_groups = q.splits ? 1 : n_groups;
-  const auto tiles_before = [&](unsigned group) { return static_cast<unsigned>(q.n_tiles) * group / n_groups; };
+  const auto tiles_before = [&](unsigned n) { return static_cast<unsigned>(q.n_tiles) * n / n_groups; };
   const unsigned first_tile = tiles_before(first_group),
                  n_tiles = tiles_before(first_group + n_own_groups) - first_tile;
   const unsigned n_steps = static_cast<unsigned>(min(q.steps_a_round, q.n_steps - first_step));
