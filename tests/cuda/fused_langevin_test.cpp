@@ -245,7 +245,7 @@ TEST(FusedRounds, KeepMultiprocessorsBusy) {
       const double launches = std::ceil(static_cast<double>(rounds.n_rounds * n_blocks) / 132.0);
       const double used =
           static_cast<double>(n_blocks * n_steps) / (132.0 * launches * static_cast<double>(rounds.steps));
-      if (n_steps >= 100) EXPECT_GT(used, 0.95) << n_blocks << " blocks, " << n_steps << " steps";
+      EXPECT_GT(used, n_steps >= 100 ? 0.95 : 0.5) << n_blocks << " blocks, " << n_steps << " steps";
     }
   }
 }
