@@ -3,7 +3,7 @@
 //   copy    device to device, bytes read and written: the bandwidth that floors are computed from
 //   adam    the optimiser's launch alone, 28 bytes a parameter
 //   train   whole steps, host time from call to losses, by each way that a session can take ("way": "default" is what it takes by itself, "before" is
-//           products cut by the library and gradients written to memory, "blocks B" a small network's kernel with so many blocks).
+//           products cut by the library, "one pass" gradients that are summed with the optimiser's step, "blocks B" a small network's kernel with so many blocks).
 //           `floor_us`: weights, moments and gradient are read, and written where they change, 8 x 4 bytes a parameter; `ratio`: step over floor
 //   product the products of a step, one at a time; "outputs" once for each number of slices of its sum
 //   map     (I + J)^-1 where J is trained
@@ -151,13 +151,12 @@ void train(Context& context, const Case& c, double bandwidth) {
     std::fflush(stdout);
   };
   measure("default", {});
-  measure("before", {.slices = false, .descent = false, .small = false});
+  measure("before", {.slices = false, .small = false});
   if (c.D > small_dsm_most_outputs) {
-    measure("slices", {.descent = false});
-    measure("one pass", {.slices = false});
+    measure("one pass", {.descent = true});
     measure("no graphs", {.graphs = false});
     measure("tf32", {.precision = Precision::tf32});
-    measure("tf32, slices", {.descent = false, .precision = Precision::tf32});
+    measure("tf32, one pass", {.descent = true, .precision = Precision::tf32});
   } else {
     measure("products", {.small = false});
     for (const int blocks : {1, 4, 8, 16, 24, 32, 48, 64}) {

@@ -306,9 +306,7 @@ std::string CudaDsmSession::way(std::int64_t rows) const {
   }
   const std::string products =
       paths_.precision == Precision::fp32 ? "matrix products" : fmt::format("{} products", name_of(paths_.precision));
-  if (in_one_pass(rows)) return fmt::format("{}; gradients and optimiser in one pass over the parameters", products);
-  return fmt::format("{}; gradients go to memory, since {}", products,
-                     optimizer_.clip_norm > 0.0 ? "they are clipped" : "the batch is large");
+  return in_one_pass(rows) ? products + ", gradients and optimiser in one pass" : products;
 }
 
 // As the sessions of the CPU name them, so that a checkpoint goes from one device to the other.

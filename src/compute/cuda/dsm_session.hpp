@@ -8,11 +8,12 @@
 
 namespace tarn::cuda {
 
-/// Ways that a session may take where they apply: all of them, but for tests and benches that compare.
+/// Ways that a session may take where they apply; others than these are for tests and benches that compare.
 struct DsmPaths {
-  bool graphs = true;    ///< kernels recorded and replayed, or launched one by one: the same bits
-  bool slices = true;    ///< sums over neurons cut and added up here, or by the library
-  bool descent = false;  ///< gradients and optimiser in one pass over the parameters, or gradients to memory first
+  bool graphs = true;  ///< kernels recorded and replayed, or launched one by one: the same bits
+  bool slices = true;  ///< sums over neurons cut and added up here, or by the library
+  /// Gradients and optimiser in one pass over the parameters, or gradients to memory first: off, since it takes longer on an H200 (docs/profiling.md).
+  bool descent = false;
   bool small = true;     ///< steps of a small network in one kernel, or by products
   int small_blocks = 0;  ///< of that kernel; 0: by the sizes
   /// What operands of products with neurons are rounded to. Gradients that are summed in the optimiser's pass are float32, as is a small network's kernel.
