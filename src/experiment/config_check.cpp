@@ -132,7 +132,9 @@ void check_model_and_training(const Config& config) {
 void check_momentum(const Config& config) {
   const SamplingConfig& sampling = config.sampling;
   const bool baoab = sampling.integrator == "baoab";
-  expect(baoab || !config.was_given("sampling.friction"), config, "sampling.friction",
+  // A resolved config states every key: the default stands there without a meaning.
+  const bool chosen = config.was_given("sampling.friction") && sampling.friction != SamplingConfig{}.friction;
+  expect(baoab || !chosen, config, "sampling.friction",
          "there is no momentum with integrator = \"{}\"; it belongs to: baoab", sampling.integrator);
   if (!baoab) return;
   constexpr const char* others = "allowed: euler_maruyama, leimkuhler_matthews";
