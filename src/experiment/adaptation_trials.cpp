@@ -166,7 +166,7 @@ AdaptationSearch search_best_step(const AdaptationMethod& method, const Adaptati
   // Goes from `value` by `ratio` as long as that does not make the time clearly longer, and returns the best value.
   const auto climb = [&](double value, double ratio, double least_time, double end, auto&& time_at) {
     double best = value;
-    while ((value *= ratio) * (ratio > 1.0 ? 1.0 : -1.0) < end * (ratio > 1.0 ? 1.0 : -1.0)) {
+    for (value *= ratio; ratio > 1.0 ? value < end : value > end; value *= ratio) {
       const double time = time_at(value);
       if (time < least_time) {
         least_time = time;
@@ -178,29 +178,26 @@ AdaptationSearch search_best_step(const AdaptationMethod& method, const Adaptati
     return std::pair(best, least_time);
   };
 
-  const double first = method.has_momentum() ? 0.3 : method.integrator == Integrator::leimkuhler_matthews ? 0.3 : 0.03;
-  double friction = 0.0;
-  double least = attempt(first, method.has_momentum() ? (friction = 1.0) : 0.0);
-  const auto by_friction = [&](double share) {
-    const auto time_at = [&](double g) { return attempt(share, g); };
-    const double middle = friction;
-    const auto [low, low_time] = climb(middle, 1.0 / friction_ratio, least, 1e-3, time_at);
-    const auto [high, high_time] =
-        low_time < least ? std::pair(low, low_time) : climb(middle, friction_ratio, least, 1e3, time_at);
-    friction = high;
-    least = high_time;
+  const double first = method.has_momentum() || method.integrator == Integrator::leimkuhler_matthews ? 0.3 : 0.03;
+  double friction = method.has_momentum() ? 1.0 : 0.0;
+  double least = attempt(first, friction);
+  // The better friction below the present one, or else above it.
+  const auto climb_friction = [&](double share, double ratio) {
+    for (const auto& [way, end] : {std::pair(1.0 / ratio, 1e-3), std::pair(ratio, 1e3)}) {
+      const auto [found, time] = climb(friction, way, least, end, [&](double g) { return attempt(share, g); });
+      if (time >= least) continue;
+      friction = found;
+      least = time;
+      return;
+    }
   };
-  if (method.has_momentum()) by_friction(first);
-  const double best_friction = friction;
+  if (method.has_momentum()) climb_friction(first, friction_ratio);
   const auto [share, time] =
-      climb(first, step_ratio, least, last_share, [&](double s) { return attempt(s, best_friction); });
+      climb(first, step_ratio, least, last_share, [&](double s) { return attempt(s, friction); });
   least = time;
-  // Between the rungs, and for momentum the friction once more.
-  if (share * std::sqrt(step_ratio) < last_share) attempt(share * std::sqrt(step_ratio), best_friction);
-  if (method.has_momentum()) {
-    attempt(share, best_friction * std::sqrt(friction_ratio));
-    attempt(share, best_friction / std::sqrt(friction_ratio));
-  }
+  // Longer steps want more friction, since what they gain is bounded by how fast the energy is forgotten.
+  if (method.has_momentum()) climb_friction(share, std::sqrt(friction_ratio));
+  if (const double between = share * std::sqrt(step_ratio); between < last_share) attempt(between, friction);
   return search;
 }
 

@@ -166,12 +166,14 @@ void add_panels(const AdaptationLaw& law, const std::vector<Judged>& all, Figure
   double end = 0.0;
   for (std::size_t i = 0; i < all.size(); ++i) {
     std::vector<const AdaptationTrial*> trials;
-    const AdaptationTrial* const best = all[i].search.best();
-    if (!best) continue;
+    if (!all[i].search.best()) continue;
     for (const AdaptationTrial& t : all[i].search.trials) {
-      if (t.admissible() && t.friction == best->friction) trials.push_back(&t);
+      if (t.admissible()) trials.push_back(&t);
     }
-    std::ranges::sort(trials, {}, [](const auto* t) { return t->share; });
+    // Of each step the best friction.
+    std::ranges::sort(trials, {}, [](const auto* t) { return std::pair(t->share, t->speed.worst().time); });
+    const auto same_step = std::ranges::unique(trials, {}, [](const auto* t) { return t->share; });
+    trials.erase(same_step.begin(), same_step.end());
     Series line{all[i].search.method.name, {}, {}, Mark::line, palette[i], 2.0, {}};
     for (const auto* t : trials) {
       line.x.push_back(t->share);
