@@ -71,7 +71,8 @@ std::vector<KeySpec> make_schema() {
   const std::vector<std::string_view> files{"idx", "cifar10", "npy", "png_folder"};
   const std::vector<std::string_view> networks{"reservoir_sampler", "sampler_only_sc", "sampler_only_fr"}, hee{"hee"};
   const std::vector<std::string_view> items_or_patches{"idx", "cifar10", "npy", "png_folder", "patches"};
-  const std::vector<std::string_view> fresh{"gaussian_mixture", "laplace_mixture", "ring", "two_moons", "checkerboard", "patches"};
+  const std::vector<std::string_view> fresh{"gaussian_mixture", "laplace_mixture", "ring",
+                                            "two_moons",        "checkerboard",    "patches"};
   // clang-format off
   return {
       {TARN_KEY(run.name), .doc = "names the run folder; the config file's name without `.toml` where it is left out", .check = check_name},

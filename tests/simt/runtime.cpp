@@ -3,8 +3,8 @@
 #include <cstring>
 #include <iterator>
 
-#include "include/cuda_runtime_api.h"
 #include "block.hpp"
+#include "include/cuda_runtime_api.h"
 #include "shared.hpp"
 
 namespace {

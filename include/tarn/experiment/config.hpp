@@ -12,11 +12,11 @@ namespace tarn {
 
 /// `[run]`
 struct RunConfig {
-  std::string name;             ///< names the run folder; the config file's stem where it is left out
-  std::uint64_t seed = 3407;    ///< key of all random numbers, below 2^63
-  std::string device = "auto";  ///< auto, cpu, cuda, cuda:K
+  std::string name;                ///< names the run folder; the config file's stem where it is left out
+  std::uint64_t seed = 3407;       ///< key of all random numbers, below 2^63
+  std::string device = "auto";     ///< auto, cpu, cuda, cuda:K
   std::string precision = "fp32";  ///< fp32, tf32, bf16
-  double tau_ms = 10.0;  ///< one unit of time in milliseconds, wherever a person reads a time
+  double tau_ms = 10.0;            ///< one unit of time in milliseconds, wherever a person reads a time
   bool operator==(const RunConfig&) const = default;
 };
 
