@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -106,9 +107,14 @@ class Terminal {
   bool works() const { return inner_ >= 0; }
   std::string text() {
     restore();
-    std::array<char, 65536> buffer;
-    const auto n = read(outer_, buffer.data(), buffer.size());
-    return n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : "";
+    std::string all;  // the kernel hands over what was written when it likes, and in pieces
+    for (pollfd wait{outer_, POLLIN, 0}; poll(&wait, 1, 200) > 0;) {
+      std::array<char, 4096> buffer;
+      const auto n = read(outer_, buffer.data(), buffer.size());
+      if (n <= 0) break;
+      all.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+    return all;
   }
 
  private:
