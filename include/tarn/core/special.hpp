@@ -13,7 +13,8 @@ template <class V>
 TARN_HD V bessel_ratio(V z) {
   // z <= 1: K_0 = R - log(z) I_0 and z K_1 = 1 + z^2 (log(z) I_1/z - S), with I_0, I_1/z, R, S series in z^2.
   const V u = mul(z, z);
-  const V l = log_normal_range(z);
+  // what lies outside is kept out of the logarithm's integer arithmetic
+  const V l = log_normal_range(select(z > V(0.0f), z, V(1.0f)));
   V r = fma(V(1.53005106e-5f), u, V(8.45724157e-4f));
   r = fma(r, u, V(2.52490286e-2f));
   r = fma(r, u, V(2.78982869e-1f));
