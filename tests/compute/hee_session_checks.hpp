@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,6 +13,9 @@
 namespace tarn::test {
 
 using MakeHee = std::function<std::unique_ptr<HeeSession>(const HeeParameters&, const HeeOptimizer&)>;
+
+inline constexpr std::array all_families{Family::gaussian,      Family::laplace, Family::gaussian_scale,
+                                         Family::laplace_scale, Family::quartic, Family::rectified};
 
 struct HeeShape {
   std::vector<std::int64_t> sizes;  ///< observation first
@@ -39,6 +43,18 @@ inline HeeParameters some_hee(const HeeShape& shape) {
     if (l > 0) p.W.push_back(filled(shape.sizes[l - 1], layer.size, 1, 0.5f));
   }
   return p;
+}
+
+/// A step of 0.01 tau; interneurons five times as fast.
+inline HeeDynamics dynamics_of(Integrator integrator, Interneurons interneurons, int per_unit = 1, int substeps = 1) {
+  HeeDynamics d;
+  d.integrator = integrator;
+  d.dt = 0.01f;
+  d.interneurons = interneurons;
+  d.tau_ratio = 0.2f;
+  d.per_unit = per_unit;
+  d.substeps = substeps;
+  return d;
 }
 
 /// States `[n_rows, n_l]` in the range of the layer's family.

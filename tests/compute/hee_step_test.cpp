@@ -5,24 +5,12 @@
 namespace tarn {
 namespace {
 
+using test::all_families;
+using test::dynamics_of;
 using test::HeeShape;
 
 std::unique_ptr<HeeSession> on_cpu(const HeeParameters& p, const HeeOptimizer& o) {
   return make_cpu_backend(2)->make_hee_session(p, o);
-}
-
-constexpr std::array all_families{Family::gaussian,      Family::laplace, Family::gaussian_scale,
-                                  Family::laplace_scale, Family::quartic, Family::rectified};
-
-HeeDynamics dynamics_of(Integrator integrator, Interneurons interneurons, int per_unit = 1, int substeps = 1) {
-  HeeDynamics d;
-  d.integrator = integrator;
-  d.dt = 0.01f;
-  d.interneurons = interneurons;
-  d.tau_ratio = 0.2f;
-  d.per_unit = per_unit;
-  d.substeps = substeps;
-  return d;
 }
 
 TEST(HeeStep, EveryFamilyAsLayerBelow) {

@@ -92,6 +92,21 @@ struct Bounded {
   double value = 0.0, error = 0.0;
 };
 
+/// f M^T.
+inline std::vector<Bounded> mapped(const LargeCase& net, const std::vector<Bounded>& f) {
+  std::vector<Bounded> result(f.size());
+  for (std::int64_t d = 0; d < net.D; ++d) {
+    Bounded& out = result[static_cast<std::size_t>(d)];
+    for (std::int64_t i = 0; i < net.D; ++i) {
+      const double w = net.M(d, i);
+      const Bounded& g = f[static_cast<std::size_t>(i)];
+      out.value += w * g.value;
+      out.error += std::fabs(w) * (g.error + half_ulp * static_cast<double>(net.D + 2) * std::fabs(g.value));
+    }
+  }
+  return result;
+}
+
 /// Drift of one state `[x, u]`. Without `map`, before c and M.
 inline std::vector<Bounded> reference_drift(const LargeCase& net, const float* x, const float* u, bool map = true) {
   std::vector<Bounded> a(static_cast<std::size_t>(net.N));
@@ -125,17 +140,7 @@ inline std::vector<Bounded> reference_drift(const LargeCase& net, const float* x
     out.error += half_ulp * static_cast<double>(net.N + 4) * size;
   }
   if (!map || net.M.empty()) return f;
-  std::vector<Bounded> mapped(f.size());
-  for (std::int64_t d = 0; d < net.D; ++d) {
-    Bounded& out = mapped[static_cast<std::size_t>(d)];
-    for (std::int64_t i = 0; i < net.D; ++i) {
-      const double w = net.M(d, i);
-      const Bounded& g = f[static_cast<std::size_t>(i)];
-      out.value += w * g.value;
-      out.error += std::fabs(w) * (g.error + half_ulp * static_cast<double>(net.D + 2) * std::fabs(g.value));
-    }
-  }
-  return mapped;
+  return mapped(net, f);
 }
 
 /// The noise that enters chain `chain` at step `step`, in double, with its factor; for `baoab` the normals as they are.

@@ -66,17 +66,7 @@ inline std::vector<Bounded> rounded_drift(const LargeCase& net, Precision precis
     out.error += unit * static_cast<double>(net.N + 4) * size;
   }
   if (net.M.empty()) return f;
-  std::vector<Bounded> mapped(f.size());
-  for (std::int64_t d = 0; d < net.D; ++d) {
-    Bounded& out = mapped[static_cast<std::size_t>(d)];
-    for (std::int64_t i = 0; i < net.D; ++i) {
-      const double w = net.M(d, i);
-      const Bounded& g = f[static_cast<std::size_t>(i)];
-      out.value += w * g.value;
-      out.error += std::fabs(w) * (g.error + half_ulp * static_cast<double>(net.D + 2) * std::fabs(g.value));
-    }
-  }
-  return mapped;
+  return mapped(net, f);
 }
 
 }  // namespace tarn::test

@@ -13,9 +13,6 @@
 namespace tarn::test {
 namespace {
 
-constexpr std::array all_families{Family::gaussian,      Family::laplace, Family::gaussian_scale,
-                                  Family::laplace_scale, Family::quartic, Family::rectified};
-
 class HeeOnDevice : public testing::Test {
  protected:
   void SetUp() override {
@@ -31,17 +28,6 @@ class HeeOnDevice : public testing::Test {
   }
   std::unique_ptr<Backend> device_;
 };
-
-HeeDynamics dynamics_of(Integrator integrator, Interneurons interneurons, int per_unit = 1, int substeps = 1) {
-  HeeDynamics d;
-  d.integrator = integrator;
-  d.dt = 0.01f;
-  d.interneurons = interneurons;
-  d.tau_ratio = 0.2f;
-  d.per_unit = per_unit;
-  d.substeps = substeps;
-  return d;
-}
 
 TEST_F(HeeOnDevice, StepsOfEveryFamilyMatchDouble) {
   for (const Family family : all_families) {
