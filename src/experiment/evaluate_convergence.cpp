@@ -30,7 +30,7 @@ std::int64_t count_same_place(const Matrix<float>& draws) {
   return n;
 }
 
-std::string text_of(double value) { return std::isnan(value) ? "n/a" : fmt::format("{:.4g}", value); }
+std::string text_of(double value) { return number_text(value, 4); }
 
 // NaN loses against any number.
 double worse(double a, double b, bool larger) {

@@ -2,24 +2,16 @@
 
 #include <algorithm>
 
+#include "run_end.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/io/file.hpp"
 
 namespace tarn {
-namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace
-
 RunOutcome perform_hee(const Config& config, const std::string& resolved, const PreparedData& data, Backend& backend,
                        const RunFolder& folder, Checkpoints& checkpoints, const TensorFile* from,
                        std::chrono::steady_clock::time_point start) {
   check_observations(config, data);
-  JsonLines timing(folder.timing());
   const double prepared = seconds_since(start);
   const Continuation continuation{&checkpoints, from};
   const HeeTrainingOutcome training = hee_training_stage(config, data, backend, folder, continuation);
@@ -27,16 +19,9 @@ RunOutcome perform_hee(const Config& config, const std::string& resolved, const 
       hee_sampling_stage(config, data, training.model, backend, folder.path(), {}, continuation);
   const HeeEvaluationInput input{config, data, training, sampling, backend, folder};
   const EvaluationOutcome evaluation = evaluate_hee(input);
-  const double total = seconds_since(start);
-  write_report(folder.report(), make_hee_report(input, evaluation, resolved));
-  timing.write(fmt::format(
-      R"({{"prepare_s":{:.3f},"training_s":{:.3f},"training_steps":{},"sampling_s":{:.3f},"chain_steps":{:.0f},"total_s":{:.3f},"threads":{},"resumed":{}}})",
-      prepared, training.seconds, training.n_steps, sampling.seconds, sampling.chain_steps, total, backend.n_threads(),
-      from != nullptr));
-  write_file_atomically(folder.done(), std::string_view("done\n"));
-  checkpoints.clear();
-  info("done in {}; the report is {}", duration(total), folder.report().string());
-  return {folder.path(), evaluation.metrics};
+  const RunTimes times{prepared,         training.seconds,    sampling.seconds, sampling.chain_steps,
+                       training.n_steps, backend.n_threads(), from != nullptr};
+  return end_run(folder, checkpoints, make_hee_report(input, evaluation, resolved), evaluation.metrics, times, start);
 }
 
 std::vector<std::string> hee_plan_lines(const Config& config, const PreparedData& data, Backend& backend) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "hee_run.hpp"
+#include "run_end.hpp"
 #include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
@@ -21,20 +22,11 @@ std::vector<std::string> header(const Config& config, const Backend& backend) {
           fmt::format("device {}, instruction set {}", backend.name(), name_of(current_isa()))};
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace
-
-namespace {
-
 // From training to the report, or what of that is left to do.
 RunOutcome perform(const Config& config, const std::string& resolved, const PreparedData& data, Backend& backend,
                    const RunFolder& folder, Checkpoints& checkpoints, const TensorFile* from,
                    std::chrono::steady_clock::time_point start) {
   if (is_hee(config.model)) return perform_hee(config, resolved, data, backend, folder, checkpoints, from, start);
-  JsonLines timing(folder.timing());
   const double prepared = seconds_since(start);
   const Continuation continuation{&checkpoints, from};
   const TrainingOutcome training = train_stage(config, data, backend, folder, continuation);
@@ -42,16 +34,9 @@ RunOutcome perform(const Config& config, const std::string& resolved, const Prep
       sampling_stage(config, data, training.levels, backend, folder.path(), {}, continuation);
   const EvaluationInput input{config, data, training, sampling, backend, folder};
   const EvaluationOutcome evaluation = evaluation_stage(input);
-  const double total = seconds_since(start);
-  write_report(folder.report(), make_report(input, evaluation, resolved));
-  timing.write(fmt::format(
-      R"({{"prepare_s":{:.3f},"training_s":{:.3f},"training_steps":{},"sampling_s":{:.3f},"chain_steps":{:.0f},"total_s":{:.3f},"threads":{},"resumed":{}}})",
-      prepared, training.seconds, training.n_steps, sampling.result.seconds, sampling.result.chain_steps, total,
-      backend.n_threads(), from != nullptr));
-  write_file_atomically(folder.done(), std::string_view("done\n"));
-  checkpoints.clear();
-  info("done in {}; the report is {}", duration(total), folder.report().string());
-  return {folder.path(), evaluation.metrics};
+  const RunTimes times{prepared,         training.seconds,    sampling.result.seconds, sampling.result.chain_steps,
+                       training.n_steps, backend.n_threads(), from != nullptr};
+  return end_run(folder, checkpoints, make_report(input, evaluation, resolved), evaluation.metrics, times, start);
 }
 
 }  // namespace
