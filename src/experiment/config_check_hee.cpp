@@ -99,6 +99,8 @@ void check_inference(const Config& config) {
 void check_hee(const Config& config) {
   check_layers(config);
   check_inference(config);
+  expect(config.run.precision == "fp32", config, "run.precision",
+         "hee computes in float32 everywhere, not in {}; allowed: fp32", config.run.precision);
   const TrainingConfig& training = config.training;
   expect(training.recipe != "published", config, "training.recipe",
          "\"published\" holds the settings of sampling networks; hee allows: recommended");

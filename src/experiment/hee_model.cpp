@@ -103,6 +103,13 @@ std::vector<std::string> hee_warnings(const Config& config, const HeeParameters&
                     "allowed: < {:.3g}",
                     c.dt, stiffest, 2.0 / stiffest));
   }
+  for (std::size_t l = 1; l < parameters.layers.size(); ++l) {
+    if (c.integrator != "leimkuhler_matthews" || parameters.layers[l].family != Family::rectified) continue;
+    warnings.push_back(fmt::format(
+        "layer {} (rectified) is reflected at 0, where the shared noise of leimkuhler_matthews biases it by some "
+        "percent; inference.integrator = \"euler_maruyama\" or adaptation = \"momentum\" does not",
+        l));
+  }
   if (c.interneurons != "sampled") return warnings;
   for (const Separation& s : separations(parameters, c.tau_ratio, x)) {
     if (s.interneuron_rate >= s.neuron_rate) continue;

@@ -171,6 +171,7 @@ TEST(HeeConfig, InferenceThatCannotBe) {
   EXPECT_THAT(refused_override("inference.latents=persistent"), HasSubstr("gaussian_mixture gives fresh draws"));
   EXPECT_THAT(refused_override("training.optimizer.kind=adamw"), HasSubstr("allowed: adam, plain"));
   EXPECT_THAT(refused_override("training.recipe=published"), HasSubstr("hee allows: recommended"));
+  EXPECT_THAT(refused_override("run.precision=bf16"), HasSubstr("float32 everywhere, not in bf16; allowed: fp32"));
 }
 
 TEST(HeeConfig, AgainstTheData) {
@@ -204,6 +205,20 @@ TEST(HeeConfig, WarningsGiveBothFigures) {
   EXPECT_TRUE(hee_warnings(config, model.parameters).empty());
   config.inference.dt = 1.0;  // weights, not only the prior
   EXPECT_THAT(hee_warnings(config, model.parameters).front(), HasSubstr("too large for these weights"));
+}
+
+TEST(HeeConfig, SharedNoiseDoesNotGoWithReflection) {
+  Config config = parse(kData +
+                            "[model]\nkind = \"hee\"\n[[model.layers]]\nfamily = \"gaussian\"\ns = 0.5\n"
+                            "[[model.layers]]\nsize = 3\nfamily = \"rectified\"\n",
+                        {"inference.integrator=leimkuhler_matthews", "inference.dt=0.01"});
+  resolve(config, {2, 0, 1024, false});
+  const HeeModel model = starting_hee(config, prepare_data(config));
+  const auto warnings = hee_warnings(config, model.parameters);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_THAT(warnings[0], HasSubstr("layer 1 (rectified) is reflected at 0"));
+  config.inference.integrator = std::string("euler_maruyama");
+  EXPECT_TRUE(hee_warnings(config, model.parameters).empty());
 }
 
 }  // namespace
