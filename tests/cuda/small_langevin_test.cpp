@@ -8,6 +8,7 @@
 
 #include "compute/langevin_checks.hpp"
 #include "cuda/device.hpp"
+#include "sanitized.hpp"
 #include "small_chains.hpp"
 
 namespace tarn {
@@ -135,11 +136,13 @@ TEST_F(SmallLangevinOnDevice, StepsAreTheCpusForAllSizesAndKernels) {
     for (const std::int64_t D : {1, 2, 3, 4, 5, 16}) {
       for (const std::int64_t U : {0, 1, 2, 16}) {
         for (const std::int64_t N : {1, 31, 32, 33, 257}) {
+          // 7 divides no number of cases: every function, size and number of chains is still there.
+          if (++which % 7 != 0 && test::sanitized) continue;
           Net net(phi, D, U, N);
           if (N == 31 || N == 257) net.add_shift();
           if (N == 33 || N == 257) net.add_map();
           const auto prepared = cpu->prepare(net.view());
-          const std::int64_t n = numbers_of_chains[which++ % std::size(numbers_of_chains)];
+          const std::int64_t n = numbers_of_chains[which % std::size(numbers_of_chains)];
           for (const Integrator integrator : all_integrators) {
             Chains before(net, n);
             if (N == 32 || N == 257) before.hold_every(2);
