@@ -41,13 +41,33 @@ constexpr Observable observables[] = {
     {"log_r", "log r", [](double x, double y) { return 0.5 * std::log(x * x + y * y); }},
 };
 
+// Mean of the squares along a direction, with its standard error from the spread between chains: right whatever the autocorrelation.
+struct SecondMoment {
+  double value = 0.0, error = 0.0;
+};
+SecondMoment second_moment(const std::vector<Matrix<float>>& draws, const PlaneDirection& direction) {
+  const std::int64_t n = draws.front().rows();
+  std::vector<double> sums(static_cast<std::size_t>(n), 0.0);
+  for (const Matrix<float>& x : draws) {
+    const std::vector<float> values = projection(x, direction.unit);
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(values[i]) * values[i];
+  }
+  // A chain that was lost on the way is NaN from there on, and left out.
+  std::vector<float> means;
+  for (const double sum : sums) means.push_back(static_cast<float>(sum / static_cast<double>(draws.size())));
+  const Moments m = moments(means);
+  return {m.mean, std::sqrt(m.variance / static_cast<double>(m.n))};
+}
+
 struct Accelerated {
   double strength = 0.0;
   std::vector<double> times;
   std::array<std::vector<double>, 4> w1;  // by direction
-  Matrix<float> last;                     // data units
+  std::int64_t n_chains = 0;
+  // Of chains at rest:
   AutocorrelationTime autocorrelation[std::size(observables)];
-  double spacing = 0.0;  // of the draws of the autocorrelation, in tau
+  double spacing = 0.0;                       // of the draws of the autocorrelation, in tau
+  std::array<SecondMoment, 4> second_moment;  // by direction
   std::int64_t n_quarantined = 0;
 
   std::string name() const { return strength == 0.0 ? "reversible" : fmt::format("|J| = {:.3g}", strength); }
@@ -71,6 +91,7 @@ class Accelerator {
     SamplingSetup setup = make_sampling(config, in_.data, {in_.training.levels.back()}, in_.backend);
     Accelerated result;
     result.strength = strength;
+    result.n_chains = setup.run.n_chains;
     SamplingRun plan = setup.run;
     plan.denoise = false;
     const Stage stage = plan.stages.back();
@@ -84,7 +105,6 @@ class Accelerator {
       x = in_.data.to_data_units(x);
       for (std::size_t k = 0; k < 4; ++k) result.w1[k].push_back(law_.w1()(x, k));
     }
-    result.last = std::move(course.draws.back());
 
     // At rest, on some of the chains.
     const std::int64_t n = std::min(in_.config.evaluation.accelerate_chains, plan.n_chains);
@@ -101,13 +121,15 @@ class Accelerator {
     CourseSink rest(n, n_draws(plan.stages));
     run_chains(in_.backend, plan, &rest);
     result.spacing = stage.dt * static_cast<double>(thin);
+    std::vector<Matrix<float>> draws;
+    for (const Matrix<float>& x : rest.draws) draws.push_back(in_.data.to_data_units(x));
+    for (std::size_t k = 0; k < 4; ++k) result.second_moment[k] = second_moment(draws, plane_directions()[k]);
     for (std::size_t o = 0; o < std::size(observables); ++o) {
-      Matrix<float> values(n, static_cast<std::int64_t>(rest.draws.size()));
-      for (std::size_t t = 0; t < rest.draws.size(); ++t) {
-        const Matrix<float> x = in_.data.to_data_units(rest.draws[t]);
+      Matrix<float> values(n, static_cast<std::int64_t>(draws.size()));
+      for (std::size_t t = 0; t < draws.size(); ++t) {
         for (std::int64_t i = 0; i < n; ++i) {
           values(i, static_cast<std::int64_t>(t)) =
-              static_cast<float>(observables[o].of(x(i, 0) - centre_[0], x(i, 1) - centre_[1]));
+              static_cast<float>(observables[o].of(draws[t](i, 0) - centre_[0], draws[t](i, 1) - centre_[1]));
         }
       }
       result.autocorrelation[o] = integrated_autocorrelation_time(values);
@@ -122,17 +144,6 @@ class Accelerator {
   std::vector<double> centre_;
 };
 
-// Mean of the squares along a direction, with its standard error from the spread of the squares.
-struct SecondMoment {
-  double value = 0.0, error = 0.0;
-};
-SecondMoment second_moment(const Matrix<float>& draws, const PlaneDirection& direction) {
-  std::vector<float> squares = projection(draws, direction.unit);
-  for (float& v : squares) v *= v;
-  const Moments m = moments(squares);
-  return {m.mean, std::sqrt(m.variance / static_cast<double>(m.n))};
-}
-
 void report(const Accelerated& run, const Accelerated& plain, EvaluationOutcome& out) {
   const std::string key = run.key(), name = run.name();
   for (std::size_t o = 0; o < std::size(observables); ++o) {
@@ -144,8 +155,9 @@ void report(const Accelerated& run, const Accelerated& plain, EvaluationOutcome&
     out.add(fmt::format("autocorrelation_time_{}_{}", observables[o].key, key),
             fmt::format("{}: autocorrelation time of {}", name, observables[o].label), run.spacing * t.time, note);
   }
-  for (const PlaneDirection& d : plane_directions()) {
-    const SecondMoment m = second_moment(run.last, d), reference = second_moment(plain.last, d);
+  for (std::size_t k = 0; k < 4; ++k) {
+    const PlaneDirection& d = plane_directions()[k];
+    const SecondMoment &m = run.second_moment[k], &reference = plain.second_moment[k];
     std::string note = fmt::format("± {:.2g}", m.error);
     if (&run != &plain) {
       note += fmt::format("; {:+.3g} ± {:.2g} from the reversible one", m.value - reference.value,
@@ -156,7 +168,7 @@ void report(const Accelerated& run, const Accelerated& plain, EvaluationOutcome&
   }
   if (run.n_quarantined > 0) {
     out.add("chains_quarantined_" + key, name + ": chains quarantined", static_cast<double>(run.n_quarantined),
-            fmt::format("of {}", run.last.rows()));
+            fmt::format("of {}", run.n_chains));
   }
 }
 
