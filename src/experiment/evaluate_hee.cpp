@@ -81,6 +81,7 @@ EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
   add_activity(in, outcome);
   if (is_linear_gaussian(in.training.model.parameters)) judge_linear_gaussian(in, outcome);
   judge_generation(in, outcome);
+  if (in.config.evaluation.likelihood_data > 0) judge_likelihood(in, outcome);
   if (in.data.image) judge_receptive_fields(in, outcome);
   if (!in.config.evaluation.adaptation.empty()) judge_adaptation(in, outcome);
   training_figure(in, outcome);

@@ -19,6 +19,10 @@ void judge_linear_gaussian(const HeeEvaluationInput& input, EvaluationOutcome& o
 /// autocorrelation times, each method at its best step, the way to the law from zero, and what becomes of means and variances.
 void judge_adaptation(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
 
+/// log p(x_0) of the first `evaluation.likelihood_data` data by annealed importance sampling, with its interval and, where there is one, the
+/// closed form; and A(eta) as the interneurons of a posterior sample have it, against the exact one.
+void judge_likelihood(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
+
 /// Runs on patches: what the first layer's units respond to, by a Gabor fit and in the frequency domain, beside V1; what units of a second
 /// layer pool. Writes receptive_fields.csv, a line a unit. On other gray images only the grid of fields is drawn.
 void judge_receptive_fields(const HeeEvaluationInput& input, EvaluationOutcome& outcome);

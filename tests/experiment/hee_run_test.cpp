@@ -88,6 +88,22 @@ TEST_F(HeeRun, LinearGaussianFiguresAgreeWithClosedForms) {
   EXPECT_EQ(metric(run, "chains_quarantined"), 0.0);
 }
 
+// The estimate is over fewer data than the closed form of the run, so it is held against the note's own "exact" for these.
+TEST_F(HeeRun, LikelihoodByAnnealingIsTheClosedForm) {
+  const RunOutcome run = run_experiment(tiny({"evaluation.likelihood_data=40", "evaluation.likelihood_chains=24",
+                                              "evaluation.likelihood_temperatures=60"}),
+                                        {folder / "runs", 1});
+  for (const Metric& m : run.metrics) {
+    if (m.name != "log_likelihood_ais") continue;
+    const std::size_t at = m.note.find("exact: ");
+    ASSERT_NE(at, std::string::npos) << m.note;
+    EXPECT_NEAR(m.value, std::stod(m.note.substr(at + 7)), 0.1) << m.note;
+  }
+  EXPECT_LT(metric(run, "log_likelihood_ais"), 0.0);
+  EXPECT_GT(metric(run, "log_likelihood_effective_chains"), 1.0);
+  EXPECT_LT(metric(run, "log_partition_error"), 0.1);
+}
+
 TEST_F(HeeRun, SampledInterneuronsWidenThePosterior) {
   const std::vector<std::string> overrides{"training.epochs=20", "sampling.chains=2048", "sampling.thin=0",
                                            "inference.interneurons=sampled"};

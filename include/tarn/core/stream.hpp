@@ -19,6 +19,7 @@ enum class Stream : std::uint16_t {
   filter_init = 9,    ///< filters before they are trained: chain = layer and unit, or atom; step = 0
   filter_order = 10,  ///< order of the data while a filter is trained: chain = datum, step = epoch
   patches = 11,       ///< places of image patches: chain = number of the patch, step = 0
+  annealing = 12,     ///< momenta and acceptance of annealed importance sampling: chain = chain, step = temperature
   interneurons = 16,  ///< 16 + l: interneurons of layer l
   ancestral = 64,     ///< 64 + l: ancestral draws of layer l
 };

@@ -256,11 +256,14 @@ struct EvaluationConfig {
   std::vector<std::string> compare;  ///< 1-D: other networks to train and show beside this one, "sampler_only_fr:tanh"
   std::vector<double> accelerate;    ///< plane: strengths of irreversible drifts run beside the reversible one
   double accelerate_time = 40.0;     ///< ... for so long at rest, for the autocorrelation times
-  std::int64_t accelerate_chains = 2000;  ///< ... on so many chains
-  std::vector<std::string> adaptation;    ///< HEE: laws on which dynamics with and without momentum are compared
-  std::int64_t adaptation_data = 32;      ///< ... "posterior": those of the first so many data
-  std::int64_t adaptation_chains = 256;   ///< ... by so many chains in all
-  std::int64_t grid = 10;                 ///< images: a grid of so many rows and columns
+  std::int64_t accelerate_chains = 2000;        ///< ... on so many chains
+  std::vector<std::string> adaptation;          ///< HEE: laws on which dynamics with and without momentum are compared
+  std::int64_t adaptation_data = 32;            ///< ... "posterior": those of the first so many data
+  std::int64_t adaptation_chains = 256;         ///< ... by so many chains in all
+  std::int64_t likelihood_data = 0;             ///< HEE: log p(x_0) of the first so many data; 0: none
+  std::int64_t likelihood_chains = 32;          ///< ... so many importance weights a datum
+  std::int64_t likelihood_temperatures = 1000;  ///< ... on the way from the prior to the posterior
+  std::int64_t grid = 10;                       ///< images: a grid of so many rows and columns
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
   std::int64_t last_level_chains = 1000;  ///< images: chains that take those further steps
   bool operator==(const EvaluationConfig&) const = default;
