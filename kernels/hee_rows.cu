@@ -65,6 +65,14 @@ __global__ void hee_row_sums_kernel(const float* __restrict__ values, std::int64
   if (squares) squares[row] += square;
 }
 
+__global__ void hee_average_kernel(float* eta, float* sum, std::int64_t n, float share) {
+  const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x;
+  if (item >= n) return;
+  const float total = add(sum[item], eta[item]);
+  sum[item] = share > 0.0f ? 0.0f : total;
+  if (share > 0.0f) eta[item] = mul(total, share);
+}
+
 template <class Map>
 __global__ void hee_map_kernel(Map map, const float* __restrict__ x, std::int64_t n_rows, std::int64_t n_cols,
                                std::int64_t stride, const std::int64_t* __restrict__ first_bad_step, float* out) {
@@ -123,6 +131,10 @@ void launch_hee_row_sums(const float* values, std::int64_t n_rows, std::int64_t 
     launch(hee_row_sums_kernel<32>, by_rows(n_rows, stream), values, n_rows, n_cols, stride, first_bad_step, sums,
            squares);
   }
+}
+
+void launch_hee_average(float* eta, float* sum, std::int64_t n, float share, StreamHandle stream) {
+  if (n > 0) launch(hee_average_kernel, by_elements(n, stream), eta, sum, n, share);
 }
 
 void launch_hee_activate(Nonlinearity f, const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,

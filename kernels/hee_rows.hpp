@@ -37,6 +37,9 @@ void launch_hee_quarantine(const HeeArrays& arrays, std::int64_t n_rows, int* ba
 void launch_hee_row_sums(const float* values, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
                          const std::int64_t* first_bad_step, double* sums, double* squares, StreamHandle stream);
 
+/// `sum += eta`; where `share` is above 0, `eta = share sum` then and the sum begins at 0 again. `n` elements each.
+void launch_hee_average(float* eta, float* sum, std::int64_t n, float share, StreamHandle stream);
+
 /// `fx = f(x)` and `fx = T(x)`, elementwise on `[n_rows, stride]`, 0 beyond `n_cols` and, of T, in rows that are lost.
 void launch_hee_activate(Nonlinearity f, const float* x, std::int64_t n_rows, std::int64_t n_cols, std::int64_t stride,
                          float* fx, StreamHandle stream);

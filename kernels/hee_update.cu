@@ -84,9 +84,10 @@ __global__ void __launch_bounds__(threads)
     store_four(q.mean_sum + at, sum);
   }
   four_normals<aligned>(clock->seed, subsequence, offset, normal);
-  if (q.midpoint) {
+  if (q.noise_shared_with > 0) {
     float next[4];
-    four_normals<aligned>(clock->seed, subsequence, offset + stride, next);
+    four_normals<aligned>(clock->seed, subsequence, offset + static_cast<std::uint64_t>(q.noise_shared_with) * stride,
+                          next);
 #pragma unroll
     for (int k = 0; k < 4; ++k) normal[k] = add(normal[k], next[k]);
   }

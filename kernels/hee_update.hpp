@@ -23,7 +23,7 @@ struct HeeUpdateCall {
   const std::int64_t* first_bad_step = nullptr;  ///< `[n_rows]`; rows that are lost stay as they are
   int* bad = nullptr;  ///< `[n_rows]`: 1 is written where x (or v) is beyond `largest_state` or NaN
   std::int64_t n_components = 0, component = 0;  ///< of a step's noise; of unit 0
-  bool midpoint = false;                         ///< Leimkuhler-Matthews: the noise of this step and of the next
+  std::int64_t noise_shared_with = 0;            ///< Leimkuhler-Matthews: the noise of this step and of so many later
   bool momentum = false;
   float dt = 0.0f, scale = 0.0f;         ///< of the drift; of the noise
   float decay = 0.0f;                    ///< momentum: `v = decay v + scale xi`

@@ -63,6 +63,30 @@ void check_hee_dynamics(const HeeDynamics& d) {
     check_above_zero(d.adaptation_tau, "the time constant of adaptation");
     require(d.integrator != Integrator::baoab, "inference: momentum and activity-driven adaptation exclude each other");
   }
+  require(d.observation_every >= 1, "generation: the observation moves every K-th step, K one or more; found {}",
+          d.observation_every);
+  require(d.observation_dt >= 0.0f && std::isfinite(d.observation_dt),
+          "generation: the observation's step must be finite and not negative, found {}", d.observation_dt);
+  require(d.free_observation || (d.observation_every == 1 && d.observation_dt == 0.0f && d.only_layer < 0),
+          "generation: steps of the observation, or of a layer alone, need an observation that is free to move");
+  require(d.only_layer < 0 || d.observation_every == 1,
+          "generation: a layer that moves alone moves in every step, found observation_every = {}",
+          d.observation_every);
+}
+
+void check_hee_steps(const HeeParameters& p, const HeeDynamics& d, const HeeSteps& s) {
+  require(s.n_steps >= 0, "inference: the number of steps must not be negative, found {}", s.n_steps);
+  require(s.n_steps % d.observation_every == 0,
+          "generation: {} steps in a call are no multiple of observation_every = {}", s.n_steps, d.observation_every);
+  require(d.only_layer >= -1 && d.only_layer <= p.n_latent_layers(), "generation: there is no layer {} to move alone",
+          d.only_layer);
+  require(d.only_layer < 0 || (!s.statistics && !s.means),
+          "generation: a layer that moves alone has neither statistics nor posterior means");
+}
+
+std::int64_t n_matrix_products(const HeeDynamics& d, int n_latent_layers, std::int64_t n_steps) {
+  if (d.only_layer < 0) return 2 * n_latent_layers * n_steps;  // down for eta, up for the messages
+  return d.only_layer < n_latent_layers && n_steps > 0 ? 1 : 0;
 }
 
 }  // namespace tarn

@@ -97,6 +97,7 @@ class HeeReference {
       }
       if (l < L) finish_errors(l, eta[l], error[l], seed, n);
     }
+    if (d_.only_layer < 0) average(eta[0]);
     std::vector<Table> drift(L + 1);
     for (std::size_t l = d_.free_observation ? 0 : 1; l <= L; ++l) {
       drift[l] = x[l];
@@ -104,7 +105,7 @@ class HeeReference {
         for (std::size_t j = 0; j < x[l][r].size(); ++j) {
           const double at_x = x[l][r][j];
           double message = 0.0;
-          for (std::size_t i = 0; l > 0 && i < x[l - 1][r].size(); ++i)
+          for (std::size_t i = 0; l > 0 && d_.only_layer < 0 && i < x[l - 1][r].size(); ++i)
             message += error[l - 1][r][i] * at(p_.W[l - 1], i, j);
           drift[l][r][j] = activated_slope(p_.layers[l].nonlinearity, at_x) * message +
                            laws_[l].statistic_derivative(at_x) * eta[l][r][j] + laws_[l].log_base_derivative(at_x);
@@ -160,6 +161,27 @@ class HeeReference {
     return law.family() == Family::rectified ? std::abs(next) : next;
   }
 
+  // The mean of eta_0 over the steps since the observation moved, in its place where it moves now.
+  void average(Table& eta) {
+    ++n_averaged_;
+    if (eta_sum_.empty()) eta_sum_ = Table(eta.size(), std::vector<double>(eta[0].size(), 0.0));
+    for (std::size_t r = 0; r < eta.size(); ++r) {
+      for (std::size_t i = 0; i < eta[r].size(); ++i) {
+        eta_sum_[r][i] += eta[r][i];
+        eta[r][i] = eta_sum_[r][i] / n_averaged_;
+      }
+    }
+    if (n_averaged_ < d_.observation_every) return;
+    eta_sum_.clear();
+    n_averaged_ = 0;
+  }
+
+  // Whether layer l moves in this step.
+  bool moves(std::size_t l) const {
+    if (d_.only_layer >= 0) return static_cast<int>(l) == d_.only_layer;
+    return l > 0 || (d_.free_observation && n_averaged_ == 0);
+  }
+
   void add_statistics(std::size_t r, const Table& top_eta, const std::vector<Table>& error) {
     const std::size_t L = p_.layers.size() - 1;
     for (std::size_t l = 0; l <= L; ++l) {
@@ -180,11 +202,16 @@ class HeeReference {
     const int first = d_.free_observation ? 0 : 1;
     const std::int64_t n_units = n_units_from(p_, first);
     const bool shared = d_.integrator == Integrator::leimkuhler_matthews;
-    const auto xi = normals_of(seed, Stream::dynamics, first_chain_, n, n_rows_, n_units),
-               next = normals_of(seed, Stream::dynamics, first_chain_, n + 1, n_rows_, n_units);
-    const auto dt = static_cast<double>(d_.dt);
+    const auto xi = normals_of(seed, Stream::dynamics, first_chain_, n, n_rows_, n_units);
     std::size_t component = 0;
     const auto move_layer = [&](std::size_t l) {
+      if (!moves(l)) {
+        component += x[l][0].size();
+        return;
+      }
+      const auto dt = static_cast<double>(l == 0 && d_.observation_dt > 0.0f ? d_.observation_dt : d_.dt);
+      const std::uint64_t later = l == 0 ? static_cast<std::uint64_t>(d_.observation_every) : 1;
+      const auto next = normals_of(seed, Stream::dynamics, first_chain_, n + later, n_rows_, n_units);
       const bool reflected = p_.layers[l].family == Family::rectified;
       for (std::size_t i = 0; i < x[l][0].size(); ++i, ++component) {
         for (std::size_t r = 0; r < x[l].size(); ++r) {
@@ -221,6 +248,8 @@ class HeeReference {
   std::uint64_t first_chain_;
   std::int64_t n_rows_ = 0;
   std::vector<ExponentialFamily> laws_;
+  Table eta_sum_;
+  int n_averaged_ = 0;
 };
 
 }  // namespace tarn::test

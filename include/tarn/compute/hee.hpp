@@ -64,11 +64,24 @@ struct HeeDynamics {
   /// together with `baoab`.
   float adaptation_strength = 0.0f;
   float adaptation_tau = 10.0f;   ///< tau_v / tau > 0
-  bool free_observation = false;  ///< `x_0` moves too: joint generation
+  bool free_observation = false;  ///< `x_0` moves too: generation (docs/hee.md, section 9)
+  /// Generation: `x_0` is held for K >= 1 steps of the latents, over which `eta_0` is averaged, and moves at the end of the last of them by one step
+  /// of the integrator with drift `T'(x_0) <eta_0> + (log h)'(x_0)`. 1: with the latents, joint generation; more: marginal.
+  int observation_every = 1;
+  float observation_dt = 0.0f;  ///< generation: length of that step, units of tau; 0: `dt`
+  /// Generation layer by layer: l >= 0 lets layer l alone move, given the layer above as it stands and without what the layer below says: drift
+  /// `T'(x_l) eta_l + (log h)'(x_l)`, the dynamics of interneurons. `eta_l` costs one matrix product a call. -1: all layers move.
+  int only_layer = -1;
+
+  float dt_of(int layer) const { return layer == 0 && observation_dt > 0.0f ? observation_dt : dt; }
 };
 
 /// Throws `Error` naming the number that is out of its range.
 void check_hee_dynamics(const HeeDynamics& dynamics);
+
+/// Products of a batch with a matrix of the size of some `W_l` that `n_steps` of these dynamics take, in one call, of a model with L latent layers:
+/// what generation is budgeted in.
+std::int64_t n_matrix_products(const HeeDynamics& dynamics, int n_latent_layers, std::int64_t n_steps);
 
 /// The rows of a batch are chains: chain `c` of datum `i` is row `i * chains_per_datum + c`, and its noise that of global chain
 /// `first_chain + row`.
@@ -89,6 +102,10 @@ struct HeeSteps {
   bool statistics = false;  ///< collect what `learn` needs, and `HeeStatistics`
   bool means = false;       ///< add the states before each step to the posterior means
 };
+
+/// Throws `Error` where these steps cannot be taken with these dynamics: a number of steps that is negative or no multiple of `observation_every`, a
+/// layer that is not there, statistics or means of a layer that moves alone.
+void check_hee_steps(const HeeParameters& parameters, const HeeDynamics& dynamics, const HeeSteps& steps);
 
 /// What was seen over the steps with `statistics` since they were last cleared; chain-steps of quarantined chains are left out.
 struct HeeStatistics {

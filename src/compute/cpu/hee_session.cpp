@@ -74,7 +74,7 @@ class CpuHeeSession final : public HeeSession {
 
 void CpuHeeSession::infer(const HeeDynamics& dynamics, const HeeSteps& steps) {
   check_hee_dynamics(dynamics);
-  require(steps.n_steps >= 0, "inference: the number of steps must not be negative, found {}", steps.n_steps);
+  check_hee_steps(model_.parameters(), dynamics, steps);
   chains_.prepare(dynamics);
   const HeePlan& plan = chains_.plan();
   if (plan.n_tiles == 0 || steps.n_steps == 0) return;

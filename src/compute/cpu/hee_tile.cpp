@@ -31,6 +31,7 @@ HeeCall::HeeCall(const HeeModel& model, const HeeDynamics& d, const HeeSteps& s)
     : dynamics(d),
       steps(s),
       first_moving(d.free_observation ? 0 : 1),
+      averages(d.observation_every > 1),
       stride(static_cast<std::uint64_t>(step_stride(n_units_from(model.parameters(), first_moving)))),
       interneuron_dt(static_cast<float>(static_cast<double>(d.dt) / d.substeps / static_cast<double>(d.tau_ratio))) {
   if (d.interneurons == Interneurons::exact) return;
@@ -59,6 +60,7 @@ HeeTile::HeeTile(const HeeModel& model, std::int64_t n_panels)
 }
 
 void HeeTile::prepare(const HeeCall& call) {
+  if (call.averages && eta_sum_.empty()) eta_sum_ = Panels(std::ssize(square_), model_.size(0));
   if (call.dynamics.integrator != Integrator::leimkuhler_matthews) return;
   const auto n_chains = static_cast<std::int64_t>(square_.size());
   const std::int64_t n_units = n_units_from(model_.parameters(), call.first_moving);
@@ -92,10 +94,17 @@ void HeeTile::run(const HeeCall& call, HeeChains& chains, std::int64_t first, st
   const Run run{call,  chains,       sums,
                 first, last - first, std::min(last * panel_lanes, chains.rows().n_rows()) - first * panel_lanes};
   start(run);
+  if (call.dynamics.only_layer >= 0) return run_alone(run);
+  const int K = call.dynamics.observation_every;
+  const bool sampled = call.dynamics.interneurons == Interneurons::sampled;
   for (std::int64_t t = 0; t < call.steps.n_steps; ++t) {
     const std::uint64_t step = call.steps.first_step + static_cast<std::uint64_t>(t);
-    predict(run);
-    find_errors(run, step);
+    const bool observation_moves = call.first_moving == 0 && (t + 1) % K == 0;
+    for (int l = 0; l < model_.L(); ++l) {
+      predict(run, l);
+      find_errors(run, l, sampled, step);
+    }
+    if (call.averages) average_eta(run, observation_moves);
     if (sums) collect(run);
     if (means) {
       for (int l = 1; l <= model_.L(); ++l)
@@ -103,11 +112,25 @@ void HeeTile::run(const HeeCall& call, HeeChains& chains, std::int64_t first, st
                             run.n_panels * chains.x(l).stride());
     }
     send_up(run);
-    update(run, step);
+    update(run, observation_moves ? 0 : 1, model_.L(), step);
     quarantine(run, step);
     if (sums) close_slot(run);
   }
   if (sums) add_up(run);
+}
+
+// One layer given the one above, which stands still, so that eta does too.
+void HeeTile::run_alone(const Run& run) {
+  const int l = run.call.dynamics.only_layer;
+  if (l < model_.L()) {
+    predict(run, l);
+    find_errors(run, l, false, run.call.steps.first_step);
+  }
+  for (std::int64_t t = 0; t < run.call.steps.n_steps; ++t) {
+    const std::uint64_t step = run.call.steps.first_step + static_cast<std::uint64_t>(t);
+    update(run, l, l, step);
+    quarantine(run, step);
+  }
 }
 
 void HeeTile::start(const Run& run) {
@@ -129,9 +152,8 @@ void HeeTile::start(const Run& run) {
   quarantine(run, run.call.steps.first_step);
   if (run.call.dynamics.integrator != Integrator::leimkuhler_matthews) return;
   const MatrixView<float> normals = normals_.view().slice(0, run.n_chains);
-  fill_normals(run.call.steps.seed, Stream::dynamics,
-               run.chains.rows().first_chain + static_cast<std::uint64_t>(run.first * panel_lanes),
-               run.call.steps.first_step, 1, normals);
+  const std::uint64_t first_chain = run.chains.rows().first_chain + static_cast<std::uint64_t>(run.first * panel_lanes);
+  fill_normals(run.call.steps.seed, Stream::dynamics, first_chain, run.call.steps.first_step, 1, normals);
   std::int64_t column = 0;
   const auto take = [&](int l) {
     for (std::int64_t i = 0; i < normals.rows; ++i) {
@@ -141,59 +163,71 @@ void HeeTile::start(const Run& run) {
     column += model_.size(l);
   };
   for (int l = 1; l <= model_.L(); ++l) take(l);
-  if (run.call.first_moving == 0) take(0);
-}
-
-// a of layers 0..L-1.
-void HeeTile::predict(const Run& run) {
-  for (int l = 1; l <= model_.L(); ++l) {
-    const PanelRows in = driving(run, l);
-    PanelProduct p;
-    p.n_rows = model_.size(l - 1);
-    p.n_k = model_.size(l);
-    p.n_columns = run.n_chains;
-    p.weights = model_.W(l).data();
-    p.weight_row = model_.stride(l);
-    p.in = in.data;
-    p.in_panel = in.panel_stride;
-    p.out = a_[at(l - 1)].data();
-    p.out_panel = a_[at(l - 1)].stride();
-    p.bias = model_.b(l - 1).data();
-    gemm_.product(p);
+  if (run.call.first_moving != 0) return;
+  if (run.call.averages) {  // the observation's first step is a later one
+    fill_normals(run.call.steps.seed, Stream::dynamics, first_chain,
+                 run.call.steps.first_step + static_cast<std::uint64_t>(run.call.dynamics.observation_every - 1), 1,
+                 normals);
   }
+  take(0);
 }
 
-// Errors of layers 0..L-1; a becomes eta where a layer's own step needs it.
-void HeeTile::find_errors(const Run& run, std::uint64_t step) {
+// a of layer l < L.
+void HeeTile::predict(const Run& run, int l) {
+  const PanelRows in = driving(run, l + 1);
+  PanelProduct p;
+  p.n_rows = model_.size(l);
+  p.n_k = model_.size(l + 1);
+  p.n_columns = run.n_chains;
+  p.weights = model_.W(l + 1).data();
+  p.weight_row = model_.stride(l + 1);
+  p.in = in.data;
+  p.in_panel = in.panel_stride;
+  p.out = a_[at(l)].data();
+  p.out_panel = a_[at(l)].stride();
+  p.bias = model_.b(l).data();
+  gemm_.product(p);
+}
+
+// Errors of layer l < L; a becomes eta where the layer's own step needs it.
+void HeeTile::find_errors(const Run& run, int l, bool sampled, std::uint64_t step) {
   const HeeDynamics& d = run.call.dynamics;
-  const bool sampled = d.interneurons == Interneurons::sampled;
-  for (int l = 0; l < model_.L(); ++l) {
-    const std::size_t family = model_.law(l).index();
-    HeeErrorCall q;
-    q.law = model_.law(l).values.get();
-    q.n_units = model_.size(l);
-    q.keeps_eta = l >= run.call.first_moving;
-    if (sampled) {
-      q.relaxation = run.call.relaxations[at(l)].get();
-      q.dt = run.call.interneuron_dt;
-      q.scale = std::sqrt(2.0f * q.dt);
-      q.per_unit = d.per_unit;
-      q.substeps = d.substeps;
-      q.stride = static_cast<std::uint64_t>(step_stride(q.n_units * d.per_unit));
-    }
-    for (std::int64_t p = 0; p < run.n_panels; ++p) {
-      q.packs = run.packs(p);
-      q.x = run.chains.x(l).panel(run.first + p);
-      q.a = a_[at(l)].panel(p);
-      q.error = error(run, l, p);
-      if (sampled) {
-        q.e = run.chains.e(l).panel(run.first + p);
-        q.noise = noise(run, stream_of_layer(Stream::interneurons, l), p);
-        q.noise.offset = step * static_cast<std::uint64_t>(d.substeps) * q.stride;
-      }
-      (sampled ? errors_.sampled : errors_.exact)[family](q);
-    }
+  const std::size_t family = model_.law(l).index();
+  HeeErrorCall q;
+  q.law = model_.law(l).values.get();
+  q.n_units = model_.size(l);
+  q.keeps_eta = l >= run.call.first_moving;
+  if (sampled) {
+    q.relaxation = run.call.relaxations[at(l)].get();
+    q.dt = run.call.interneuron_dt;
+    q.scale = std::sqrt(2.0f * q.dt);
+    q.per_unit = d.per_unit;
+    q.substeps = d.substeps;
+    q.stride = static_cast<std::uint64_t>(step_stride(q.n_units * d.per_unit));
   }
+  for (std::int64_t p = 0; p < run.n_panels; ++p) {
+    q.packs = run.packs(p);
+    q.x = run.chains.x(l).panel(run.first + p);
+    q.a = a_[at(l)].panel(p);
+    q.error = error(run, l, p);
+    if (sampled) {
+      q.e = run.chains.e(l).panel(run.first + p);
+      q.noise = noise(run, stream_of_layer(Stream::interneurons, l), p);
+      q.noise.offset = step * static_cast<std::uint64_t>(d.substeps) * q.stride;
+    }
+    (sampled ? errors_.sampled : errors_.exact)[family](q);
+  }
+}
+
+// Adds eta_0 to its sum; the last step before the observation moves puts the mean in its place.
+void HeeTile::average_eta(const Run& run, bool is_last) {
+  const std::int64_t n = run.n_panels * eta_sum_.stride();
+  float *eta = a_[0].panel(0), *sum = eta_sum_.panel(0);
+  updates_.accumulate(eta, sum, n);
+  if (!is_last) return;
+  const float share = 1.0f / static_cast<float>(run.call.dynamics.observation_every);
+  for (std::int64_t i = 0; i < n; ++i) eta[i] = sum[i] * share;
+  std::fill_n(sum, n, 0.0f);
 }
 
 // Messages of layers 1..L: errors of the layer below through the weights.
@@ -213,10 +247,10 @@ void HeeTile::send_up(const Run& run) {
   }
 }
 
-void HeeTile::update(const Run& run, std::uint64_t step) {
+void HeeTile::update(const Run& run, int first, int last, std::uint64_t step) {
   std::fill(square_.begin(), square_.end(), 0.0f);
   for (std::int64_t p = 0; p < run.n_panels; ++p) {
-    for (int l = run.call.first_moving; l <= model_.L(); ++l) update_layer(run, l, p, step);
+    for (int l = first; l <= last; ++l) update_layer(run, l, p, step);
   }
 }
 
@@ -228,34 +262,36 @@ void HeeTile::update_layer(const Run& run, int l, std::int64_t p, std::uint64_t 
   const auto begin = static_cast<std::uint64_t>(n_units_from(model_.parameters(), 1) -
                                                 n_units_from(model_.parameters(), std::max(l, 1)));
   const std::uint64_t component = l > 0 ? begin : static_cast<std::uint64_t>(n_units_from(model_.parameters(), 1));
-  const std::uint64_t offset = (step + (shared ? 1 : 0)) * run.call.stride + component;
+  const int next = l > 0 ? 1 : d.observation_every;  // steps until this layer moves again
+  const std::uint64_t offset = (step + static_cast<std::uint64_t>(shared ? next : 0)) * run.call.stride + component;
+  const float dt = d.dt_of(l);
 
   HeeUpdateCall q;
   q.law = model_.law(l).values.get();
   q.packs = run.packs(p);
   q.noise = noise(run, Stream::dynamics, p);
-  q.dt = d.dt;
-  q.scale = std::sqrt((shared ? 0.5f : 2.0f) * d.dt);
+  q.dt = dt;
+  q.scale = std::sqrt((shared ? 0.5f : 2.0f) * dt);
   if (momentum) {
-    q.decay = std::exp(-d.friction * d.dt);
-    q.scale = std::sqrt(-std::expm1(-2.0f * d.friction * d.dt));
+    q.decay = std::exp(-d.friction * dt);
+    q.scale = std::sqrt(-std::expm1(-2.0f * d.friction * dt));
   } else if (run.chains.has_v()) {
-    q.v_rate = d.dt / d.adaptation_tau;
+    q.v_rate = dt / d.adaptation_tau;
     q.strength = d.adaptation_strength;
   }
   q.square = square_.data() + p * panel_lanes;
 
   float* const x = run.chains.x(l).panel(run.first + p);
-  float* const message = l > 0 ? message_[at(l - 1)].panel(p) : nullptr;
+  float* const message = l > 0 && d.only_layer < 0 ? message_[at(l - 1)].panel(p) : nullptr;
   const float* const eta = l < model_.L() ? a_[at(l)].panel(p) : model_.top_eta().data();
   const auto& f = model_.nonlinearity(l);
-  float* const fx = f ? fx_[at(l - 1)].panel(p) : nullptr;
+  float* const fx = f && message ? fx_[at(l - 1)].panel(p) : nullptr;  // a layer alone drives nobody
   // Pieces end where a block of noise does.
   std::int64_t n = units_a_piece - static_cast<std::int64_t>(component % 4);
   for (std::int64_t first = 0; first < model_.size(l); first += n, n = units_a_piece) {
     n = std::min(n, model_.size(l) - first);
     const std::int64_t i = first * panel_lanes;
-    if (f) updates_.derive(*f, x + i, fx + i, message + i, n * panel_lanes);
+    if (fx) updates_.derive(*f, x + i, fx + i, message + i, n * panel_lanes);
     q.n_units = n;
     q.x = x + i;
     q.message = message ? message + i : nullptr;
@@ -264,7 +300,7 @@ void HeeTile::update_layer(const Run& run, int l, std::int64_t p, std::uint64_t 
     if (shared) q.kept = kept_[at(l)].panel(p) + i;
     q.noise.offset = offset + static_cast<std::uint64_t>(first);
     (momentum ? updates_.momentum : updates_.overdamped)[family](q);
-    if (f) updates_.activate(*f, x + i, fx + i, n * panel_lanes);
+    if (fx) updates_.activate(*f, x + i, fx + i, n * panel_lanes);
   }
 }
 

@@ -18,6 +18,7 @@ struct HeeCall {
   HeeDynamics dynamics;
   HeeSteps steps;
   int first_moving;                                      ///< 0 where the observation moves, else 1
+  bool averages;                                         ///< it moves by the mean of eta_0 over some steps
   std::uint64_t stride;                                  ///< of the neurons' noise
   float interneuron_dt;                                  ///< of a substep, in units of tau_e
   std::vector<std::shared_ptr<const void>> relaxations;  ///< l < L: of interneurons with an exact step
@@ -47,11 +48,13 @@ class HeeTile {
   };
 
   void start(const Run& run);
-  void predict(const Run& run);
-  void find_errors(const Run& run, std::uint64_t step);
+  void run_alone(const Run& run);
+  void predict(const Run& run, int l);
+  void find_errors(const Run& run, int l, bool sampled, std::uint64_t step);
+  void average_eta(const Run& run, bool is_last);
   void send_up(const Run& run);
   void collect(const Run& run);
-  void update(const Run& run, std::uint64_t step);
+  void update(const Run& run, int first, int last, std::uint64_t step);
   void update_layer(const Run& run, int l, std::int64_t p, std::uint64_t step);
   void quarantine(const Run& run, std::uint64_t step);
   void close_slot(const Run& run);
@@ -69,6 +72,7 @@ class HeeTile {
   const HeeStatisticsKernels& statistics_;
   std::int64_t n_slots_, slot_ = 0;         ///< steps whose statistics are summed by one product; the present one
   std::vector<Panels> a_;                   ///< l < L: a, then eta
+  Panels eta_sum_;                          ///< of layer 0, over the steps since the observation moved
   std::vector<Panels> error_;               ///< l <= L: `[slot][panel]`; at [L] stands T(x_L)
   std::vector<Panels> fx_;                  ///< l = 1..L at [l - 1]: f(x), where f is not the identity
   std::vector<Panels> message_;             ///< l = 1..L at [l - 1]

@@ -151,7 +151,7 @@ void CudaHeeSession::infer(const HeeDynamics& dynamics, const HeeSteps& steps) {
   context_.capture.enter(steps.statistics ? CaptureWindow::training : CaptureWindow::sampling);
   const NvtxRange range("HeeSession::infer");
   check_hee_dynamics(dynamics);
-  require(steps.n_steps >= 0, "inference: the number of steps must not be negative, found {}", steps.n_steps);
+  check_hee_steps(weights_.shape(), dynamics, steps);
   if (chains_.prepare(dynamics)) stepper_.forget();
   if (chains_.n_rows() == 0 || steps.n_steps == 0) return;
   if (steps.means && means_.empty()) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <tuple>
+#include <utility>
 
 #include "hee_error.hpp"
 #include "hee_update.hpp"
@@ -14,7 +15,8 @@ constexpr std::size_t most_recordings = 8;
 
 auto as_tuple(const HeeDynamics& d) {
   return std::tie(d.integrator, d.dt, d.interneurons, d.tau_ratio, d.per_unit, d.substeps, d.friction,
-                  d.adaptation_strength, d.adaptation_tau, d.free_observation);
+                  d.adaptation_strength, d.adaptation_tau, d.free_observation, d.observation_every, d.observation_dt,
+                  d.only_layer);
 }
 
 }  // namespace
@@ -44,6 +46,7 @@ void HeeStepper::resize() {
     if (l < weights_.L()) a_.push_back(zeros(n));
     if (l > 0) message_.push_back(zeros(n));
   }
+  eta_sum_ = {};
   ones_ = DeviceBuffer<float>(n_rows);
   const std::vector<float> ones(static_cast<std::size_t>(n_rows), 1.0f);
   copy_async(ones_.data(), ones.data(), n_rows, context_.stream.handle());
@@ -54,84 +57,121 @@ void HeeStepper::run(const HeeDynamics& dynamics, const HeeSteps& steps, HeeDevi
                      std::vector<DeviceBuffer<float>>& means) {
   const StreamHandle stream = context_.stream.handle();
   const Call call{dynamics, steps.statistics, steps.means};
+  if (dynamics.observation_every > 1 && eta_sum_.empty()) {
+    eta_sum_ = DeviceBuffer<float>(chains_.n_rows() * weights_.stride(0));
+    zero_async(eta_sum_.data(), eta_sum_.size(), stream);
+  }
   launch_hee_begin({steps.seed, chains_.rows().first_chain, steps.first_step}, clock_.data(), stream);
   chains_.begin(clock_.data());
+  if (dynamics.only_layer >= 0) begin_alone(call, stream);
+  // Steps of the call in which the observation moves; a recording holds whole rounds of them, or steps between two.
+  const std::int64_t K = dynamics.observation_every;
+  const auto moves = [&](std::int64_t t) { return dynamics.free_observation && (t + 1) % K == 0; };
+  const bool between = K > steps_a_graph;
+  const std::int64_t n_recorded = between ? steps_a_graph : steps_a_graph / K * K;
   std::int64_t done = 0;
-  if (uses_graphs_ && steps.n_steps > steps_a_graph) {
+  std::uint64_t ahead = 0;  // of the clock
+  const auto eager = [&] { step(call, moves(done++), ahead++, sums, rows, means, stream); };
+  const auto set_clock = [&] {
+    if (ahead > 0) launch_hee_advance(clock_.data(), std::exchange(ahead, 0), stream);
+  };
+  if (uses_graphs_ && steps.n_steps > n_recorded + (between ? 0 : K - 1)) {
     // Products choose their algorithms at their first call, and may not do so in a recording.
-    step(call, 0, sums, rows, means, stream);
-    launch_hee_advance(clock_.data(), 1, stream);
-    done = 1;
+    for (std::int64_t t = 0; t < (between ? 1 : K); ++t) eager();
+    set_clock();
     auto found = recordings_.begin();
     while (found != recordings_.end() && !(found->call == call)) ++found;
     if (found == recordings_.end()) {
       if (recordings_.size() == most_recordings) forget();
       recordings_.push_back({call, CudaGraph(context_.stream, [&](StreamHandle recording) {
-                               for (std::uint64_t i = 0; i < steps_a_graph; ++i)
-                                 step(call, i, sums, rows, means, recording);
-                               launch_hee_advance(clock_.data(), steps_a_graph, recording);
+                               for (std::int64_t i = 0; i < n_recorded; ++i)
+                                 step(call, !between && moves(i), static_cast<std::uint64_t>(i), sums, rows, means,
+                                      recording);
+                               launch_hee_advance(clock_.data(), static_cast<std::uint64_t>(n_recorded), recording);
                              })});
       found = recordings_.end() - 1;
     }
-    for (; done + steps_a_graph <= steps.n_steps; done += steps_a_graph) found->graph.launch(context_.stream);
+    while (done + n_recorded <= steps.n_steps) {
+      if (between && done % K + n_recorded >= K) {
+        eager();
+        continue;
+      }
+      set_clock();
+      found->graph.launch(context_.stream);
+      done += n_recorded;
+    }
   }
-  for (std::uint64_t offset = 0; done < steps.n_steps; ++done, ++offset) step(call, offset, sums, rows, means, stream);
+  while (done < steps.n_steps) eager();
   chains_.ran();
 }
 
-void HeeStepper::step(const Call& call, std::uint64_t offset, HeeDeviceSums& sums, HeeRowSums& rows,
-                      std::vector<DeviceBuffer<float>>& means, StreamHandle stream) {
-  predict(stream);
-  find_errors(call, offset, stream);
-  if (call.statistics) collect(sums, rows, stream);
-  send_up(stream);
-  update(call, offset, means, stream);
+void HeeStepper::step(const Call& call, bool observation_moves, std::uint64_t offset, HeeDeviceSums& sums,
+                      HeeRowSums& rows, std::vector<DeviceBuffer<float>>& means, StreamHandle stream) {
+  const HeeDynamics& d = call.dynamics;
+  if (d.only_layer >= 0) {
+    update(call, d.only_layer, d.only_layer, offset, means, stream);
+  } else {
+    for (int l = 0; l < weights_.L(); ++l) {
+      predict(l, stream);
+      find_errors(call, l, d.interneurons == Interneurons::sampled, offset, stream);
+    }
+    if (d.observation_every > 1) {
+      launch_hee_average(a_[0].data(), eta_sum_.data(), eta_sum_.size(),
+                         observation_moves ? 1.0f / static_cast<float>(d.observation_every) : 0.0f, stream);
+    }
+    if (call.statistics) collect(sums, rows, stream);
+    send_up(stream);
+    update(call, observation_moves ? 0 : 1, weights_.L(), offset, means, stream);
+  }
   chains_.quarantine(clock_.data(), offset, stream);
 }
 
-// a of layers 0..L-1.
-void HeeStepper::predict(StreamHandle stream) {
-  for (int l = 1; l <= weights_.L(); ++l) {
-    Product p;
-    p.m = chains_.n_rows();
-    p.n = weights_.stride(l - 1);
-    p.k = weights_.stride(l);
-    p.a = chains_.drive(l);
-    p.lda = p.k;
-    p.b = weights_.W(l);
-    p.ldb = p.k;
-    p.transpose_b = true;
-    p.c = a_[at(l - 1)].data();
-    p.ldc = p.n;
-    p.bias = weights_.b(l - 1);
-    context_.blas->product(p, stream);
-  }
+// eta of a layer whose layer above stands still.
+void HeeStepper::begin_alone(const Call& call, StreamHandle stream) {
+  const int l = call.dynamics.only_layer;
+  if (l == weights_.L()) return;
+  predict(l, stream);
+  find_errors(call, l, false, 0, stream);
 }
 
-void HeeStepper::find_errors(const Call& call, std::uint64_t offset, StreamHandle stream) {
+// a of layer l < L.
+void HeeStepper::predict(int l, StreamHandle stream) {
+  Product p;
+  p.m = chains_.n_rows();
+  p.n = weights_.stride(l);
+  p.k = weights_.stride(l + 1);
+  p.a = chains_.drive(l + 1);
+  p.lda = p.k;
+  p.b = weights_.W(l + 1);
+  p.ldb = p.k;
+  p.transpose_b = true;
+  p.c = a_[at(l)].data();
+  p.ldc = p.n;
+  p.bias = weights_.b(l);
+  context_.blas->product(p, stream);
+}
+
+void HeeStepper::find_errors(const Call& call, int l, bool sampled, std::uint64_t offset, StreamHandle stream) {
   const HeeDynamics& d = call.dynamics;
-  const bool sampled = d.interneurons == Interneurons::sampled;
-  for (int l = 0; l < weights_.L(); ++l) {
-    HeeErrorCall q;
-    q.n_rows = chains_.n_rows();
-    q.n_units = weights_.size(l);
-    q.stride = weights_.stride(l);
-    q.x = chains_.x(l);
-    q.a = a_[at(l)].data();
-    q.keeps_eta = l >= chains_.first_moving();
-    q.error = error_[at(l)].data();
-    q.first_bad_step = chains_.first_bad_step();
-    q.bad = chains_.bad();
-    if (sampled) {
-      q.e = chains_.e(l);
-      q.e_stride = chains_.e_stride(l);
-      q.per_unit = d.per_unit;
-      q.substeps = d.substeps;
-      q.time = static_cast<double>(d.dt) / d.substeps / static_cast<double>(d.tau_ratio);
-      q.layer = l;
-    }
-    launch_hee_error(weights_.law(l), q, sampled, clock_.data(), offset, stream);
+  HeeErrorCall q;
+  q.n_rows = chains_.n_rows();
+  q.n_units = weights_.size(l);
+  q.stride = weights_.stride(l);
+  q.x = chains_.x(l);
+  q.a = a_[at(l)].data();
+  q.keeps_eta = l >= chains_.first_moving();
+  q.error = error_[at(l)].data();
+  q.first_bad_step = chains_.first_bad_step();
+  q.bad = chains_.bad();
+  if (sampled) {
+    q.e = chains_.e(l);
+    q.e_stride = chains_.e_stride(l);
+    q.per_unit = d.per_unit;
+    q.substeps = d.substeps;
+    q.time = static_cast<double>(d.dt) / d.substeps / static_cast<double>(d.tau_ratio);
+    q.layer = l;
   }
+  launch_hee_error(weights_.law(l), q, sampled, clock_.data(), offset, stream);
 }
 
 void HeeStepper::collect(HeeDeviceSums& sums, HeeRowSums& rows, StreamHandle stream) {
@@ -194,8 +234,8 @@ void HeeStepper::send_up(StreamHandle stream) {
   }
 }
 
-void HeeStepper::update(const Call& call, std::uint64_t offset, std::vector<DeviceBuffer<float>>& means,
-                        StreamHandle stream) {
+void HeeStepper::update(const Call& call, int first, int last, std::uint64_t offset,
+                        std::vector<DeviceBuffer<float>>& means, StreamHandle stream) {
   const HeeDynamics& d = call.dynamics;
   const HeeParameters& parameters = weights_.shape();
   HeeUpdateCall q;
@@ -203,22 +243,23 @@ void HeeStepper::update(const Call& call, std::uint64_t offset, std::vector<Devi
   q.first_bad_step = chains_.first_bad_step();
   q.bad = chains_.bad();
   q.n_components = n_units_from(parameters, chains_.first_moving());
-  q.midpoint = d.integrator == Integrator::leimkuhler_matthews;
+  const bool midpoint = d.integrator == Integrator::leimkuhler_matthews;
   q.momentum = d.integrator == Integrator::baoab;
-  q.dt = d.dt;
-  q.scale = std::sqrt((q.midpoint ? 0.5f : 2.0f) * d.dt);
-  if (q.momentum) {
-    q.decay = std::exp(-d.friction * d.dt);
-    q.scale = std::sqrt(-std::expm1(-2.0f * d.friction * d.dt));
-  } else {
-    q.v_rate = d.dt / d.adaptation_tau;
-    q.strength = d.adaptation_strength;
-  }
-  for (int l = chains_.first_moving(); l <= weights_.L(); ++l) {
+  for (int l = first; l <= last; ++l) {
+    q.dt = d.dt_of(l);
+    q.scale = std::sqrt((midpoint ? 0.5f : 2.0f) * q.dt);
+    if (midpoint) q.noise_shared_with = l > 0 ? 1 : d.observation_every;
+    if (q.momentum) {
+      q.decay = std::exp(-d.friction * q.dt);
+      q.scale = std::sqrt(-std::expm1(-2.0f * d.friction * q.dt));
+    } else {
+      q.v_rate = q.dt / d.adaptation_tau;
+      q.strength = d.adaptation_strength;
+    }
     q.n_units = weights_.size(l);
     q.stride = weights_.stride(l);
     q.x = chains_.x(l);
-    q.message = l > 0 ? message_[at(l - 1)].data() : nullptr;
+    q.message = l > 0 && d.only_layer < 0 ? message_[at(l - 1)].data() : nullptr;
     q.shared_eta = l == weights_.L();
     q.eta = q.shared_eta ? weights_.top_eta() : a_[at(l)].data();
     q.fx = chains_.fx(l);

@@ -41,13 +41,16 @@ class HeeStepper {
     Call call;
     CudaGraph graph;
   };
-  void step(const Call& call, std::uint64_t offset, HeeDeviceSums& sums, HeeRowSums& rows,
+  /// `observation_moves`: whether this step is one of its.
+  void step(const Call& call, bool observation_moves, std::uint64_t offset, HeeDeviceSums& sums, HeeRowSums& rows,
             std::vector<DeviceBuffer<float>>& means, StreamHandle stream);
-  void predict(StreamHandle stream);
-  void find_errors(const Call& call, std::uint64_t offset, StreamHandle stream);
+  void begin_alone(const Call& call, StreamHandle stream);
+  void predict(int l, StreamHandle stream);
+  void find_errors(const Call& call, int l, bool sampled, std::uint64_t offset, StreamHandle stream);
   void collect(HeeDeviceSums& sums, HeeRowSums& rows, StreamHandle stream);
   void send_up(StreamHandle stream);
-  void update(const Call& call, std::uint64_t offset, std::vector<DeviceBuffer<float>>& means, StreamHandle stream);
+  void update(const Call& call, int first, int last, std::uint64_t offset, std::vector<DeviceBuffer<float>>& means,
+              StreamHandle stream);
 
   const HeeWeights& weights_;
   HeeDeviceChains& chains_;
@@ -55,6 +58,7 @@ class HeeStepper {
   bool uses_graphs_;
   DeviceBuffer<HeeClock> clock_;
   std::vector<DeviceBuffer<float>> a_;        ///< l < L: `[n_rows, stride]`, a, then eta
+  DeviceBuffer<float> eta_sum_;               ///< of layer 0, over the steps since the observation moved; or empty
   std::vector<DeviceBuffer<float>> error_;    ///< l <= L; at [L] stands T(x_L)
   std::vector<DeviceBuffer<float>> message_;  ///< l = 1..L at [l - 1]
   DeviceBuffer<float> ones_;                  ///< `[n_rows]`
