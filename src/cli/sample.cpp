@@ -111,12 +111,18 @@ void add_sample(CLI::App& app, Action& action) {
   struct Arguments {
     std::string source, out, device, nonlinearity, range, record;
     std::vector<std::string> set;
+    std::string mode, inner_steps, start;
     std::string chains, steps, dt, thin, burn_in, seed, condition, clamp, record_neurons, record_every;
     int threads = 0;
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("sample", "Run Langevin chains of a trained network");
   command->add_option("source", a->source, "Run folder, or weights (.safetensors, .npz)")->required();
+  command->add_option("--mode", a->mode,
+                      "hee: posterior, or draws of the model: joint, marginal, layerwise, ancestral (sampling.mode)");
+  command->add_option("--inner-steps", a->inner_steps,
+                      "--mode marginal: steps of the latents for each of the observation (sampling.inner_steps)");
+  command->add_option("--start", a->start, "--mode joint, marginal: noise or prior (sampling.start)");
   command->add_option("--chains", a->chains, "Parallel chains (sampling.chains)");
   command->add_option("--steps", a->steps, "Steps a chain takes (sampling.steps; needs schedule last_level)");
   command->add_option("--dt", a->dt, "Step in units of tau (sampling.dt)");
@@ -143,13 +149,16 @@ void add_sample(CLI::App& app, Action& action) {
       const fs::path source(a->source);
       const bool network = !is_hee_run(source);  // the others have no levels to go through
       if (network && (!a->steps.empty() || !a->dt.empty())) set("sampling.schedule", "\"last_level\"");
+      const auto quoted = [](const std::string& text) { return text.empty() ? text : '"' + text + '"'; };
+      set("sampling.mode", quoted(a->mode));
+      set("sampling.inner_steps", a->inner_steps);
+      set("sampling.start", quoted(a->start));
       set("sampling.chains", a->chains);
       set("sampling.steps", a->steps);
       set(network ? "sampling.dt" : "inference.dt", a->dt);
       set("sampling.thin", a->thin);
       set("sampling.burn_in", a->burn_in);
       set("run.seed", a->seed);
-      const auto quoted = [](const std::string& text) { return text.empty() ? text : '"' + text + '"'; };
       set("run.device", quoted(a->device));
       set("sampling.condition", quoted(a->condition));
       set("sampling.clamp", quoted(a->clamp));
@@ -158,6 +167,9 @@ void add_sample(CLI::App& app, Action& action) {
       set("sampling.record.every", a->record_every);
 
       const StoredRun run = load_source(source, a->nonlinearity, overrides);
+      if (!a->inner_steps.empty() && run.config.sampling.mode != "marginal") {
+        fail_usage("--inner-steps: \"{}\" has none; they belong to --mode marginal", run.config.sampling.mode);
+      }
       // All that can be refused before there is a folder to show for it.
       const ChainRange range =
           range_within(a->range.empty() ? ChainRange{} : parse_range(a->range), run.config.sampling.chains);

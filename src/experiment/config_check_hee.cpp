@@ -94,11 +94,32 @@ void check_inference(const Config& config) {
   if (schedule.dt_first > 0.0) check_step(config, "training.schedule.dt_first", schedule.dt_first);
 }
 
+// The observation's own step, and where its chains start, where it moves.
+void check_generation(const Config& config) {
+  const SamplingConfig& sampling = config.sampling;
+  const bool chain = sampling.mode == "joint" || sampling.mode == "marginal";
+  expect(chain || sampling.mode == "posterior" || sampling.start == "noise", config, "sampling.start",
+         "\"prior\" is for joint and marginal generation; {} makes the prior itself: allowed: noise", sampling.mode);
+  if (!chain && sampling.mode != "layerwise" && config.evaluation.generation.empty()) return;
+  const HeeLayer observation = hee_layers(config).front();
+  const double curvature = largest_prior_curvature(observation, config.model.layers.front().eta);
+  const bool compared = !config.evaluation.generation.empty();  // all modes, so the larger step counts
+  const bool own = (sampling.mode == "marginal" || compared) && sampling.observation_dt > 0.0 &&
+                   (!compared || sampling.observation_dt > config.inference.dt);
+  const double dt = own ? sampling.observation_dt : config.inference.dt;
+  const double largest = 2.0 / (config.inference.adaptation == "momentum" ? std::sqrt(curvature) : curvature);
+  expect(dt < largest, config, own ? "sampling.observation_dt" : "inference.dt",
+         "{} is too large for the observation, which moves while the model generates: its curvature ({}) is {:.4g}; "
+         "allowed: < {:.3g}",
+         dt, config.model.layers.front().family, curvature, largest);
+}
+
 }  // namespace
 
 void check_hee(const Config& config) {
   check_layers(config);
   check_inference(config);
+  check_generation(config);
   expect(config.run.precision == "fp32", config, "run.precision",
          "hee computes in float32 everywhere, not in {}; allowed: fp32", config.run.precision);
   const TrainingConfig& training = config.training;
@@ -128,8 +149,14 @@ void check_hee_against_data(const Config& config, const DataFacts& facts) {
          "{} is more than the {} items of the data", training.batch_size, facts.n_items);
   expect(sampling.burn_in < sampling.steps || sampling.burn_in == 0, config, "sampling.burn_in",
          "{} is not below the {} steps that a chain takes", sampling.burn_in, sampling.steps);
-  const std::int64_t n_chains = config.inference.chains_per_datum;
-  expect(sampling.chains % n_chains == 0, config, "sampling.chains",
+  const std::int64_t n_chains = config.inference.chains_per_datum, K = sampling.inner_steps;
+  for (const auto& [key, value] : {std::pair{"sampling.steps", sampling.steps},
+                                   {"sampling.thin", sampling.thin},
+                                   {"sampling.burn_in", sampling.burn_in}}) {
+    expect(sampling.mode != "marginal" || value % K == 0, config, key,
+           "{} is no multiple of sampling.inner_steps = {}, after which the observation moves", value, K);
+  }
+  expect(sampling.mode != "posterior" || sampling.chains % n_chains == 0, config, "sampling.chains",
          "{} is no multiple of inference.chains_per_datum = {}", sampling.chains, n_chains);
 }
 

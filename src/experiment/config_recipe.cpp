@@ -264,8 +264,12 @@ void fill_hee(Config& config, const DataFacts& facts, Filler& filler) {
   const std::int64_t per_datum = config.inference.chains_per_datum;
   filler.fill("sampling.chains", sampling.chains,
               per_datum * std::min<std::int64_t>(training.batch_size, facts.n_items));
-  filler.fill("sampling.steps", sampling.steps, 10 * config.inference.steps);
-  filler.fill("sampling.thin", sampling.thin, config.inference.steps);
+  // Marginal generation: in whole rounds of inner steps.
+  const std::int64_t K = sampling.mode == "marginal" ? sampling.inner_steps : 1;
+  filler.fill("sampling.steps", sampling.steps, (10 * config.inference.steps + K - 1) / K * K);
+  filler.fill("sampling.thin", sampling.thin, (config.inference.steps + K - 1) / K * K);
+  if (sampling.mode == "layerwise" || sampling.mode == "ancestral")
+    sampling.thin = sampling.burn_in = 0;  // one draw a chain
 }
 
 }  // namespace

@@ -76,12 +76,14 @@ EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
   const double power = observed.variance + observed.mean * observed.mean;
   outcome.add("reconstruction", "squared reconstruction error", reading.reconstruction,
               fmt::format("mean square of the data {:.4g}", power));
-  outcome.add("energy", "energy of posterior samples", reading.energy,
+  const bool posterior = in.config.sampling.mode == "posterior";
+  outcome.add("energy", posterior ? "energy of posterior samples" : "energy of generated samples", reading.energy,
               fmt::format("mean over {} chains", reading.n_chains));
   add_activity(in, outcome);
   if (is_linear_gaussian(in.training.model.parameters)) judge_linear_gaussian(in, outcome);
   judge_generation(in, outcome);
   if (in.config.evaluation.likelihood_data > 0) judge_likelihood(in, outcome);
+  if (!in.config.evaluation.generation.empty()) judge_generation_modes(in, outcome);
   if (in.data.image) judge_receptive_fields(in, outcome);
   if (!in.config.evaluation.adaptation.empty()) judge_adaptation(in, outcome);
   training_figure(in, outcome);
@@ -106,7 +108,7 @@ Report make_hee_report(const HeeEvaluationInput& in, const EvaluationOutcome& ou
       {"training", fmt::format("{} batches", si(static_cast<double>(in.training.n_steps))),
        fmt::format("{} data each, {} steps of inference", in.config.training.batch_size, c.steps)},
       {"sampling", fmt::format("{} chain-steps", si(in.sampling.chain_steps)),
-       fmt::format("{} posterior chains", in.sampling.first_bad_step.size())},
+       fmt::format("{} {} chains", in.sampling.first_bad_step.size(), in.config.sampling.mode)},
       {"interneurons", c.interneurons,
        c.interneurons == "sampled" ? fmt::format("tau_e / tau = {}", c.tau_ratio) : std::string("closed form")},
       {"quarantined", fmt::format("{}", in.sampling.n_quarantined),

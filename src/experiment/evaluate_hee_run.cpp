@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "hee_run.hpp"
+#include "hee_run_chains.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/experiment/evaluate_run.hpp"
 #include "tarn/io/draws.hpp"
@@ -16,12 +17,15 @@ HeeSamplingOutcome stored_chains(const StoredRun& run, const std::filesystem::pa
   const DrawReader reader(samples);
   const SamplingConfig& s = run.config.sampling;
   const HeeParameters& model = run.hee->parameters;
-  if (reader.n_dims() != n_units_from(model, 1) || reader.n_chains() != s.chains) {
-    fail("{}: holds {} chains of {} latents, the run has {} of {}", samples.string(), reader.n_chains(),
-         reader.n_dims(), s.chains, n_units_from(model, 1));
+  const bool posterior = s.mode == "posterior";
+  const std::int64_t n_dims = posterior ? n_units_from(model, 1) : model.layers[0].size + n_units_from(model, 0);
+  if (reader.n_dims() != n_dims || reader.n_chains() != s.chains) {
+    fail("{}: holds {} chains of {} numbers, the run has {} of {}", samples.string(), reader.n_chains(),
+         reader.n_dims(), s.chains, n_dims);
   }
   HeeSamplingOutcome outcome;
-  outcome.last_draw = state_of(reader.draw(-1), run.config, run.data, model);
+  outcome.last_draw = posterior ? state_of(reader.draw(-1), run.config, run.data, model)
+                                : generated_state(reader.draw(-1), run.data, model);
   outcome.first_bad_step = reader.first_bad_step();
   outcome.n_quarantined = std::ranges::count_if(outcome.first_bad_step, [](auto step) { return step >= 0; });
   outcome.n_draws = reader.n_draws();

@@ -17,8 +17,18 @@ Matrix<float> first_images(const PreparedData& data, MatrixView<const float> x, 
 
 // Samples on the left, real images (as the filter keeps them) on the right.
 std::filesystem::path write_grids(const EvaluationInput& in, MatrixView<const float> samples, const std::string& name) {
-  const std::int64_t side = in.config.evaluation.grid, n = side * side;
-  const ImageShape& shape = *in.data.image;
+  const Image left = grid_of_images(in.config, in.data, samples);
+  const auto path = in.folder.figures() / (name + ".png");
+  write_png(path, side_by_side(left, grid_of_images(in.config, in.data, in.data.rows), 12));
+  write_png(in.folder.figures() / (name + "_only.png"), left);
+  return path;
+}
+
+}  // namespace
+
+Image grid_of_images(const Config& config, const PreparedData& data, MatrixView<const float> x) {
+  const std::int64_t side = config.evaluation.grid, n = side * side;
+  const ImageShape& shape = *data.image;
   GridLayout layout;
   layout.rows = shape.rows;
   layout.cols = shape.cols;
@@ -27,20 +37,13 @@ std::filesystem::path write_grids(const EvaluationInput& in, MatrixView<const fl
   layout.background = 0;
   PixelRange range;
   range.kind = PixelRange::Kind::own_max;  // unit-norm images and arrays have no common white
-  if (in.data.datum_scaling.is_invertible() && in.config.data.kind != "npy") {
+  if (data.datum_scaling.is_invertible() && config.data.kind != "npy") {
     range.kind = PixelRange::Kind::fixed;
     range.high = 255.0f;
   }
-  if (in.data.patches) range.kind = PixelRange::Kind::own_range;  // signed
-  const Image left = image_grid(first_images(in.data, samples, n), layout, range);
-  const Image right = image_grid(first_images(in.data, in.data.rows, n), layout, range);
-  const auto path = in.folder.figures() / (name + ".png");
-  write_png(path, side_by_side(left, right, 12));
-  write_png(in.folder.figures() / (name + "_only.png"), left);
-  return path;
+  if (data.patches) range.kind = PixelRange::Kind::own_range;  // signed
+  return image_grid(first_images(data, x, n), layout, range);
 }
-
-}  // namespace
 
 void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   const Matrix<float>& draws = in.sampling.result.last_draw;

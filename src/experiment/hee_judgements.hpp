@@ -11,6 +11,9 @@ bool is_linear_gaussian(const HeeParameters& parameters);
 /// Ancestral draws of the model against the data: Frechet distance and sliced W2, each with its floor; in the plane a figure.
 void judge_generation(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
 
+/// The ways to generate of `evaluation.generation` against ancestral draws over budgets of matrix products: a figure, a table, image grids.
+void judge_generation_modes(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
+
 /// Posterior chains against the exact posterior, learned weights against the principal subspace and the best likelihood of any model of
 /// this size (probabilistic PCA; Tipping and Bishop 1999).
 void judge_linear_gaussian(const HeeEvaluationInput& input, EvaluationOutcome& outcome);

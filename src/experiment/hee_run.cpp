@@ -52,7 +52,7 @@ std::vector<std::string> hee_plan_lines(const Config& config, const PreparedData
   lines.push_back(fmt::format("training: {} batches of {} data, {} chains each, {} steps of inference, {} parameters",
                               plan.n_steps, plan.batch_size, plan.chains_per_datum, plan.inference_steps,
                               si(parameters)));
-  lines.push_back(fmt::format("sampling: {} posterior chains, {:.0f} steps each, {:.0f} draws kept of each", s.chains,
+  lines.push_back(fmt::format("sampling: {} {} chains, {:.0f} steps each, {:.0f} draws kept of each", s.chains, s.mode,
                               steps, n_draws));
   for (std::string& warning : hee_warnings(config, model.parameters)) lines.push_back("warning: " + std::move(warning));
   lines.push_back(fmt::format("memory: data {}B, training {}B, chains {}B",

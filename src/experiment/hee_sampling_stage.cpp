@@ -4,6 +4,7 @@
 
 #include "hee_checkpoint.hpp"
 #include "hee_run.hpp"
+#include "hee_run_chains.hpp"
 #include "tarn/core/interrupt.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
@@ -22,15 +23,20 @@ const float* observation(const Config& config, const PreparedData& data, std::in
   return data.rows.row(chain / config.inference.chains_per_datum % data.rows.rows());
 }
 
-/// The chains of a run, tile after tile: where they stand, and how they go on.
-class PosteriorChains {
+bool is_posterior_draw(const SamplingConfig& s, std::int64_t done) {
+  if (done == s.burn_in + s.steps) return true;  // the end is always kept
+  return s.thin > 0 && done > s.burn_in && (done - s.burn_in) % s.thin == 0;
+}
+
+/// Chains of latents, given data.
+class PosteriorChains final : public HeeRunChains {
  public:
   PosteriorChains(const Config& config, const PreparedData& data, const HeeModel& model, Backend& backend,
                   const ChainRange& range)
-      : config_(config),
+      : HeeRunChains(range),
+        config_(config),
         data_(data),
         model_(model.parameters),
-        range_(range),
         per_datum_(config.inference.chains_per_datum),
         dynamics_(hee_dynamics(config)),
         session_(backend.make_hee_session(model.parameters, hee_optimizer(config))) {
@@ -41,33 +47,36 @@ class PosteriorChains {
     }
     at.tile_size = std::max<std::int64_t>(1, tile_chains / per_datum_) * per_datum_;
     at.first_bad_step.assign(static_cast<std::size_t>(n_chains()), -1);
-    at.last_draw = Matrix<float>(n_chains(), n_units_from(model_, 1));
+    at.last_draw = Matrix<float>(n_chains(), n_units());
   }
 
-  std::int64_t n_chains() const { return range_.end - range_.begin; }
-  std::int64_t n_tile() const { return std::min(at.tile_size, n_chains() - at.tile_begin); }
-  const HeeSession& session() const { return *session_; }
+  std::string description() const override {
+    return fmt::format("posterior of {} data, {} chains each, {} steps", n_chains() / per_datum_, per_datum_,
+                       n_steps());
+  }
+  Attributes attributes() const override { return {{"chains_per_datum", per_datum_}}; }
+  std::int64_t n_steps() const override { return config_.sampling.burn_in + config_.sampling.steps; }
+  std::int64_t whole_steps() const override { return 1; }
+  std::int64_t steps_in_turn() const override { return n_steps() - at.done; }
+  std::int64_t n_dims() const override { return n_units(); }
+  std::int64_t n_units() const override { return n_units_from(model_, 1); }
+  bool has_draw(std::int64_t done) const override { return is_posterior_draw(config_.sampling, done); }
 
-  /// The tile that `at` names from its start.
-  void begin_tile() {
+  void begin_tile() override {
     session_->set_rows(rows());
     session_->set_observations(observations(at.tile_begin, n_tile()).view());
     session_->reset(dynamics_, config_.run.seed, first_noise_step, static_cast<float>(config_.inference.spread));
   }
 
-  void restore(const TensorFile& checkpoint) {
-    at = sampling_position(checkpoint);
-    const std::int64_t n = n_chains();
-    if (at.tile_size < 1 || at.tile_begin > n || std::ssize(at.first_bad_step) != n || at.last_draw.rows() != n ||
-        at.last_draw.cols() != n_units_from(model_, 1)) {
-      fail("{}: its chains are not those of this run", checkpoint.source);
-    }
+  void put(TensorFile& checkpoint) const override { put_hee_chains(checkpoint, *session_); }
+  void restore(const TensorFile& checkpoint) override {
+    restore_position(checkpoint);
     if (at.done == 0) return;
     restore_hee_chains(checkpoint, rows(), *session_);
     session_->set_observations(observations(at.tile_begin, n_tile()).view());
   }
 
-  void advance(std::int64_t n_steps) {
+  void advance(std::int64_t n_steps) override {
     HeeSteps steps;
     steps.seed = config_.run.seed;
     steps.first_step = first_noise_step + static_cast<std::uint64_t>(at.done);
@@ -78,7 +87,7 @@ class PosteriorChains {
   }
 
   /// Latents of the tile, layer after layer in a row.
-  Matrix<float> draw() const {
+  Matrix<float> draw() const override {
     Matrix<float> x(n_tile(), at.last_draw.cols());
     std::int64_t column = 0;
     for (int l = 1; l <= model_.n_latent_layers(); ++l) {
@@ -90,7 +99,7 @@ class PosteriorChains {
     return x;
   }
 
-  void end_tile() {
+  void end_tile() override {
     const Matrix<float> x = draw();
     std::copy_n(x.data(), x.size(), at.last_draw.row(at.tile_begin));
     const auto bad = session_->first_bad_step();
@@ -103,6 +112,11 @@ class PosteriorChains {
     at.done = at.draw = 0;
   }
 
+  std::vector<Matrix<float>> last_state() const override {
+    return state_of(at.last_draw, config_, data_, model_, range_.begin);
+  }
+
+ private:
   /// Observations of chains from `begin` on, counted within the range: `[n / chains_per_datum, n_0]`.
   Matrix<float> observations(std::int64_t begin, std::int64_t n) const {
     Matrix<float> x(n / per_datum_, data_.n_outputs);
@@ -110,10 +124,6 @@ class PosteriorChains {
       std::copy_n(observation(config_, data_, range_.begin + begin + i * per_datum_), x.cols(), x.row(i));
     return x;
   }
-
-  SamplingPosition at;
-
- private:
   HeeRows rows() const {
     return {n_tile() / per_datum_, per_datum_, static_cast<std::uint64_t>(range_.begin + at.tile_begin)};
   }
@@ -121,33 +131,34 @@ class PosteriorChains {
   const Config& config_;
   const PreparedData& data_;
   const HeeParameters& model_;
-  ChainRange range_;
   std::int64_t per_datum_;
   HeeDynamics dynamics_;
   std::unique_ptr<HeeSession> session_;
 };
 
 /// Steps until the next draw or the end.
-std::int64_t stretch(const SamplingConfig& s, std::int64_t done, std::int64_t longest) {
-  const std::int64_t total = s.burn_in + s.steps;
+std::int64_t stretch(const HeeRunChains& chains, const SamplingConfig& s, std::int64_t longest) {
+  const std::int64_t total = chains.n_steps(), done = chains.at.done;
   std::int64_t next = total;
   if (s.thin > 0) {
     const std::int64_t kept = std::max<std::int64_t>(0, done - s.burn_in) / s.thin;
     next = std::min(total, s.burn_in + (kept + 1) * s.thin);
   }
-  return std::min(next - done, longest);
+  return std::min({next - done, longest, chains.steps_in_turn()});
 }
 
-bool is_draw(const SamplingConfig& s, std::int64_t done) {
-  if (done == s.burn_in + s.steps) return true;  // the end is always kept
-  return s.thin > 0 && done > s.burn_in && (done - s.burn_in) % s.thin == 0;
-}
-
-// A call well under a second long.
-std::int64_t longest_call(const HeeParameters& model, std::int64_t n_chains) {
+// A call well under a second long, where it may be.
+std::int64_t longest_call(const HeeParameters& model, const HeeRunChains& chains) {
   double work = 0.0;
   for (const Matrix<float>& W : model.W) work += 4.0 * static_cast<double>(W.size());
-  return static_cast<std::int64_t>(std::clamp(2e9 / (work * static_cast<double>(n_chains)), 1.0, 1e5));
+  const auto n = static_cast<std::int64_t>(std::clamp(2e9 / (work * static_cast<double>(chains.n_tile())), 1.0, 1e5));
+  return std::max<std::int64_t>(1, n / chains.whole_steps()) * chains.whole_steps();
+}
+
+std::unique_ptr<HeeRunChains> make_chains(const Config& config, const PreparedData& data, const HeeModel& model,
+                                          Backend& backend, const ChainRange& range) {
+  if (config.sampling.mode != "posterior") return make_generated_chains(config, data, model, backend, range);
+  return std::make_unique<PosteriorChains>(config, data, model, backend, range);
 }
 
 }  // namespace
@@ -174,32 +185,32 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
                                       const Continuation& continuation) {
   const SamplingConfig& s = config.sampling;
   const ChainRange range = range_within(asked, s.chains);
-  PosteriorChains chains(config, data, model, backend, range);
+  const std::unique_ptr<HeeRunChains> its = make_chains(config, data, model, backend, range);
+  HeeRunChains& chains = *its;
   DrawLayout layout;
   layout.n_chains_total = s.chains;
   layout.chain_begin = range.begin;
   layout.chain_end = range.end;
-  layout.n_dims = n_units_from(model.parameters, 1);
+  layout.n_dims = chains.n_dims();
   Attributes attributes{
       {"inference_library", std::string("tarn")},
       {"inference_library_version", std::string(version())},
       {"seed", static_cast<std::int64_t>(config.run.seed)},
       {"run_name", config.run.name},
       {"integrator", config.inference.adaptation == "momentum" ? std::string("baoab") : config.inference.integrator},
-      {"chains_per_datum", config.inference.chains_per_datum},
       {"tau_ms", config.run.tau_ms}};
+  attributes.merge(chains.attributes());
   DrawSegments segments(folder / "samples", layout, attributes, {},
                         continuation.from ? OpenMode::resume : OpenMode::create);
 
-  const std::int64_t steps_each = s.burn_in + s.steps;
+  const std::int64_t steps_each = chains.n_steps();
   const double total = static_cast<double>(steps_each) * static_cast<double>(chains.n_chains());
-  info("sampling: posterior of {} data, {} chains each, {} steps",
-       chains.n_chains() / config.inference.chains_per_datum, config.inference.chains_per_datum, steps_each);
+  info("sampling: {}", chains.description());
   Progress bar("sampling", total, "chain-steps");
   const auto save = [&] {
     TensorFile file;
     put_position(file, chains.at);
-    if (chains.at.done > 0) put_hee_chains(file, chains.session());
+    if (chains.at.done > 0) chains.put(file);
     segments.put_open_segment(file);
     file.metadata["metrics_bytes"] = synced_size(folder / "metrics.jsonl");
     continuation.checkpoints->save(std::move(file), "sampling");
@@ -217,16 +228,16 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
   const double begun = at.chain_steps;
   while (at.tile_begin < chains.n_chains()) {
     if (at.done == 0) chains.begin_tile();
-    const std::int64_t longest = longest_call(model.parameters, chains.n_tile());
+    const std::int64_t longest = longest_call(model.parameters, chains);
     while (at.done < steps_each) {
-      chains.advance(stretch(s, at.done, longest));
-      if (is_draw(s, at.done)) {
+      chains.advance(stretch(chains, s, longest));
+      if (chains.has_draw(at.done)) {
         const Matrix<float> x = chains.draw();
         DrawBlock block;
         block.first_chain = range.begin + at.tile_begin;
         block.draw = at.draw++;
         block.step = at.done;
-        block.time = static_cast<double>(at.done) * config.inference.dt;
+        block.time = s.mode == "ancestral" ? 0.0 : static_cast<double>(at.done) * config.inference.dt;
         block.x = x.view();
         segments.take(block);
       }
@@ -246,7 +257,7 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
   outcome.n_quarantined = std::ranges::count_if(at.first_bad_step, [](std::int64_t step) { return step >= 0; });
   segments.finish({at.first_bad_step, {}});
   if (continuation.checkpoints) save();  // what comes after need not wait for it twice
-  outcome.last_draw = state_of(at.last_draw, config, data, model.parameters, range.begin);
+  outcome.last_draw = chains.last_state();
   outcome.n_draws = s.thin > 0 ? (s.steps + s.thin - 1) / s.thin : 1;
   outcome.chain_steps = at.chain_steps;
   outcome.seconds = bar.seconds();
@@ -257,7 +268,15 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
     warn("{} of {} chains became non-finite and are quarantined (chain {} at step {} for one)", outcome.n_quarantined,
          chains.n_chains(), range.begin + (chain - at.first_bad_step.begin()), *chain);
   }
-  if (s.merge && chains.n_chains() == s.chains) merge_draws({folder / "samples"}, folder / "samples.nc");
+  if (s.merge && chains.n_chains() == s.chains) {
+    MergeOptions options;
+    Matrix<float> decoded;
+    if (data.image && s.mode != "posterior") {
+      decoded = data.to_data_units(outcome.last_draw[0]);
+      options.images = DecodedImages{decoded.view(), data.image->rows, data.image->cols, data.image->channels};
+    }
+    merge_draws({folder / "samples"}, folder / "samples.nc", options);
+  }
   return outcome;
 }
 

@@ -47,11 +47,23 @@ void density_figure(const HeeEvaluationInput& in, MatrixView<const float> draws,
 void judge_generation(const HeeEvaluationInput& in, EvaluationOutcome& out) {
   constexpr std::int64_t most_rows = 10000, largest_dimension = 256;
   const std::int64_t D = in.data.n_outputs;
+  const bool generates = in.config.sampling.mode != "posterior";
+  if (generates && in.data.image) {
+    const auto path = in.folder.figures() / "samples.png";
+    write_png(path, side_by_side(grid_of_images(in.config, in.data, in.sampling.last_draw[0]),
+                                 grid_of_images(in.config, in.data, in.data.rows), 12));
+    out.figures.push_back(
+        {path, fmt::format("Left: draws of the model, {}. Right: data.", in.config.sampling.mode), true});
+  }
   if (D > largest_dimension) return;
   const auto data = in.data.rows.view().slice(0, std::min(in.data.rows.rows(), most_rows));
   const std::vector<Matrix<float>> x =
       draw_ancestral(in.training.model.parameters, in.config.run.seed, 0, 0, data.rows);
   add_set_comparison(x[0], data, "generated", "of ancestral draws", in.config.run.seed, out);
+  if (generates) {
+    add_set_comparison(in.sampling.last_draw[0], x[0], "sampled",
+                       fmt::format("of {} draws to ancestral ones", in.config.sampling.mode), in.config.run.seed, out);
+  }
   if (D == 2) density_figure(in, x[0], data, out);
 }
 

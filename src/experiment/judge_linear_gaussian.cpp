@@ -91,7 +91,7 @@ bool is_linear_gaussian(const HeeParameters& p) {
 
 void judge_linear_gaussian(const HeeEvaluationInput& in, EvaluationOutcome& out) {
   constexpr std::int64_t most_rows = 20000;
-  judge_posterior(in, out);
+  if (in.config.sampling.mode == "posterior") judge_posterior(in, out);
 
   const HeeParameters& p = in.training.model.parameters;
   const std::int64_t n_latents = p.layers[1].size, D = in.data.n_outputs;

@@ -88,6 +88,18 @@ Matrix<double> natural_parameters(const HeeParameters& p, int layer, std::span<c
   return eta;
 }
 
+Matrix<float> mean_given(const HeeParameters& p, int layer, std::span<const Matrix<float>> x) {
+  require(layer >= 0 && layer < p.n_latent_layers(), "no layer is above layer {}, of which it could have a mean",
+          layer);
+  const ExponentialFamily family = family_of(p.layers[static_cast<std::size_t>(layer)]);
+  const Matrix<double> eta = natural_parameters(p, layer, x);
+  Matrix<float> mean(eta.rows(), eta.cols());
+  std::transform(eta.data(), eta.data() + eta.size(), mean.data(), [&](double value) {
+    return static_cast<float>(std::isfinite(value) ? mean_of(family, value) : std::numeric_limits<double>::quiet_NaN());
+  });
+  return mean;
+}
+
 HeeReading read_state(const HeeParameters& p, std::span<const Matrix<float>> x) {
   require(x.size() == p.layers.size(), "{} layers of states for a model of {}", x.size(), p.layers.size());
   const std::vector<Matrix<float>> state = finite_chains(x);

@@ -41,6 +41,20 @@ TEST_F(HeeCli, RunsInspectsEvaluatesAndSamples) {
   EXPECT_EQ(DrawReader(folder / "both.nc").draw(-1), draws.draw(-1));
 }
 
+TEST_F(HeeCli, Generates) {
+  const std::string run = run_tiny("--set training.epochs=1 --set sampling.steps=20 --set sampling.thin=0");
+  for (const std::string mode :
+       {"joint", "marginal --inner-steps 5", "layerwise", "ancestral", "joint --start prior"}) {
+    const std::string out = "draws-" + mode.substr(0, mode.find(' ')) + std::to_string(mode.size());
+    expect_fine("-q sample " + run + " --chains 33 --steps 20 --thin 0 --burn-in 0 --mode " + mode + " --out " + out);
+    const DrawReader draws(folder / out / "samples.nc");
+    EXPECT_EQ(draws.n_chains(), 33);
+    EXPECT_EQ(draws.n_dims(), 4 + 4 + 2) << mode;
+  }
+  const Outcome plan = tarn("run hee.toml --dry-run --set sampling.mode=layerwise");
+  EXPECT_THAT(plan.out, HasSubstr("512 layerwise chains"));
+}
+
 TEST_F(HeeCli, ChecksAndPlans) {
   const Outcome check = tarn("check hee.toml");
   EXPECT_EQ(check.code, 0) << check.err;
@@ -60,6 +74,13 @@ TEST_F(HeeCli, RefusalsAreOneLine) {
   expect_refused("sample " + run + "/weights.safetensors", 2, "an hee model samples given data");
   expect_refused("evaluate " + run + " --against x.npy", 2, "draws of an hee run are latents");
   expect_refused("sample " + run + " --chain-range 1:4", 2, "cuts through the 2 chains of a datum");
+  expect_refused("sample " + run + " --mode backwards", 2,
+                 "allowed: one of: posterior, joint, marginal, layerwise, ancestral");
+  expect_refused("sample " + run + " --mode marginal --inner-steps 0", 2, "sampling.inner_steps");
+  expect_refused("sample " + run + " --mode marginal --inner-steps 7", 2, "no multiple of sampling.inner_steps = 7");
+  expect_refused("sample " + run + " --mode joint --inner-steps 7", 2, "they belong to --mode marginal");
+  expect_refused("sample " + run + " --mode ancestral --start prior", 2, "ancestral makes the prior itself");
+  expect_refused("sample " + run + " --mode joint --clamp x.npy", 2, "sampling.clamp has no meaning");
 }
 
 TEST_F(HeeCli, ARunKilledAtRandomMomentsEndsWithTheSameBytes) {
@@ -68,6 +89,18 @@ TEST_F(HeeCli, ARunKilledAtRandomMomentsEndsWithTheSameBytes) {
       "--set inference.interneurons=sampled");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("the same bytes in every file"));
+}
+
+TEST_F(HeeCli, GenerationKilledAtRandomMomentsEndsWithTheSameBytes) {
+  for (const std::string mode : {"marginal", "layerwise"}) {
+    const Outcome outcome = tarn(
+        "verify-resume hee.toml --kills 3 --threads 1 --set training.epochs=2 --set sampling.chains=8192 --set "
+        "sampling.steps=20000 "
+        "--set sampling.burn_in=0 --set sampling.thin=0 --set sampling.mode=" +
+        mode);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("the same bytes in every file"));
+  }
 }
 
 }  // namespace

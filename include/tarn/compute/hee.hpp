@@ -64,7 +64,7 @@ struct HeeDynamics {
   /// together with `baoab`.
   float adaptation_strength = 0.0f;
   float adaptation_tau = 10.0f;   ///< tau_v / tau > 0
-  bool free_observation = false;  ///< `x_0` moves too: generation (docs/hee.md, section 9)
+  bool free_observation = false;  ///< `x_0` moves too: generation (docs/hee.md, section 8)
   /// Generation: `x_0` is held for K >= 1 steps of the latents, over which `eta_0` is averaged, and moves at the end of the last of them by one step
   /// of the integrator with drift `T'(x_0) <eta_0> + (log h)'(x_0)`. 1: with the latents, joint generation; more: marginal.
   int observation_every = 1;

@@ -220,6 +220,10 @@ struct RecordConfig {
 
 /// `[sampling]`
 struct SamplingConfig {
+  std::string mode = "posterior";             ///< HEE: posterior, joint, marginal, layerwise, ancestral
+  std::int64_t inner_steps = 10;              ///< HEE, marginal: steps of the latents for each of the observation
+  double observation_dt = 0.0;                ///< HEE, marginal: the observation's own step; 0 = that of [inference]
+  std::string start = "noise";                ///< HEE, joint and marginal: noise, prior
   std::int64_t chains = 0;                    ///< recipe
   std::int64_t steps = 0;                     ///< last_level (recipe)
   double dt = 0.0;                            ///< last_level, in units of tau (recipe)
@@ -263,7 +267,10 @@ struct EvaluationConfig {
   std::int64_t likelihood_data = 0;             ///< HEE: log p(x_0) of the first so many data; 0: none
   std::int64_t likelihood_chains = 32;          ///< ... so many importance weights a datum
   std::int64_t likelihood_temperatures = 1000;  ///< ... on the way from the prior to the posterior
-  std::int64_t grid = 10;                       ///< images: a grid of so many rows and columns
+  std::vector<std::string> generation;    ///< HEE: ways to generate that are compared, "joint", "marginal:momentum"
+  std::int64_t generation_budget = 4096;  ///< ... with up to so many matrix products a chain
+  std::int64_t generation_chains = 2000;  ///< ... by so many chains each
+  std::int64_t grid = 10;                 ///< images: a grid of so many rows and columns
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
   std::int64_t last_level_chains = 1000;  ///< images: chains that take those further steps
   bool operator==(const EvaluationConfig&) const = default;

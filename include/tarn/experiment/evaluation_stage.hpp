@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tarn/experiment/stages.hpp"
+#include "tarn/io/png.hpp"
 #include "tarn/report/figures.hpp"
 #include "tarn/report/html_report.hpp"
 
@@ -54,6 +55,9 @@ void evaluate_images(const EvaluationInput& input, EvaluationOutcome& outcome);
 void evaluate_convergence(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Any other run: moments of draws beside those of the data.
 void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
+
+/// The first of the images `x` `[n, D]`, in scaled filter space, `evaluation.grid` rows and columns of them, by the way back of filter and scaling.
+Image grid_of_images(const Config& config, const PreparedData& data, MatrixView<const float> x);
 
 /// Frechet distance and sliced W2 of `draws` against `real`, each with its floor and with what a single Gaussian reaches; metrics are
 /// named "frechet_<name>", "frechet_<name>_gaussian", "sliced_w2_<name>", ... Nothing where fewer than two draws are finite.

@@ -25,4 +25,7 @@ Matrix<double> natural_parameters(const HeeParameters& parameters, int layer, st
 /// `E[x | eta]` of a unit.
 double mean_state(const HeeLayer& layer, double eta);
 
+/// `E[x_l | x_{l+1}]` of layer l below the top, `[n, n_l]`, from states `x` of all layers. NaN in rows that are not finite.
+Matrix<float> mean_given(const HeeParameters& parameters, int layer, std::span<const Matrix<float>> x);
+
 }  // namespace tarn
