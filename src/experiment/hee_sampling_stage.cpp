@@ -11,6 +11,7 @@
 #include "tarn/core/version.hpp"
 #include "tarn/experiment/hee_stages.hpp"
 #include "tarn/io/draws.hpp"
+#include "tarn/models/hee_model.hpp"
 
 namespace tarn {
 namespace {
@@ -180,6 +181,37 @@ std::vector<Matrix<float>> state_of(const Matrix<float>& latents, const Config& 
   return layers;
 }
 
+namespace {
+
+// lp = -E(x_0, x): the log of the joint density of the observation and the draw of posterior chains. Left out where it would take longer than some seconds.
+std::map<std::string, DrawStatistic> log_joint(const Config& config, const PreparedData& data,
+                                               const HeeParameters& model, std::int64_t n_chains) {
+  constexpr double most_operations = 1e10;
+  const SamplingConfig& s = config.sampling;
+  if (s.mode != "posterior") return {};  // draws hold other columns there
+  const double kept = s.thin > 0 ? std::ceil(static_cast<double>(s.steps) / static_cast<double>(s.thin)) : 1.0;
+  double operations = 0.0;
+  for (const Matrix<float>& W : model.W) operations += 2.0 * static_cast<double>(W.size());
+  if (operations * kept * static_cast<double>(n_chains) > most_operations) return {};
+  return {{"lp", [&](const DrawSlab& draws, std::span<float> out) {
+             std::vector<double> energy(static_cast<std::size_t>(draws.n_chains));
+             Matrix<float> latents(draws.n_chains, draws.x.cols);
+             for (std::int64_t t = 0; t < draws.n_draws; ++t) {
+               for (std::int64_t i = 0; i < draws.n_chains; ++i)
+                 std::copy_n(draws.x.row(i * draws.n_draws + t), latents.cols(), latents.row(i));
+               const std::vector<Matrix<float>> layers = state_of(latents, config, data, model, draws.first_chain);
+               std::vector<MatrixView<const float>> views;
+               for (const Matrix<float>& layer : layers) views.push_back(layer.view());
+               hee_energy(model, views, energy);
+               for (std::int64_t i = 0; i < draws.n_chains; ++i)
+                 out[static_cast<std::size_t>(i * draws.n_draws + t)] =
+                     static_cast<float>(-energy[static_cast<std::size_t>(i)]);
+             }
+           }}};
+}
+
+}  // namespace
+
 HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& data, const HeeModel& model,
                                       Backend& backend, const std::filesystem::path& folder, const ChainRange& asked,
                                       const Continuation& continuation) {
@@ -255,7 +287,7 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
   HeeSamplingOutcome outcome;
   outcome.first_bad_step = at.first_bad_step;
   outcome.n_quarantined = std::ranges::count_if(at.first_bad_step, [](std::int64_t step) { return step >= 0; });
-  segments.finish({at.first_bad_step, {}});
+  segments.finish({at.first_bad_step, {}, log_joint(config, data, model.parameters, chains.n_chains())});
   if (continuation.checkpoints) save();  // what comes after need not wait for it twice
   outcome.last_draw = chains.last_state();
   outcome.n_draws = s.thin > 0 ? (s.steps + s.thin - 1) / s.thin : 1;
@@ -270,11 +302,20 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
   }
   if (s.merge && chains.n_chains() == s.chains) {
     MergeOptions options;
-    Matrix<float> decoded;
+    Matrix<float> decoded, observed;
     if (data.image && s.mode != "posterior") {
       decoded = data.to_data_units(outcome.last_draw[0]);
       options.images = DecodedImages{decoded.view(), data.image->rows, data.image->cols, data.image->channels};
     }
+    if (s.mode == "posterior") {
+      observed = Matrix<float>(chains.n_chains() / config.inference.chains_per_datum, data.n_outputs);
+      for (std::int64_t i = 0; i < observed.rows(); ++i)
+        std::copy_n(observation(config, data, i * config.inference.chains_per_datum), observed.cols(), observed.row(i));
+      options.observed = ObservedData{"x_0", observed.view()};
+    }
+    // of a run that went on after a break the whole time is not known
+    if (!continuation.from) options.sampling_time = outcome.seconds;
+    options.created_at = time_of_day();
     merge_draws({folder / "samples"}, folder / "samples.nc", options);
   }
   return outcome;

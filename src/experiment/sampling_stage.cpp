@@ -11,6 +11,7 @@
 #include "tarn/io/draws.hpp"
 #include "tarn/io/npy.hpp"
 #include "tarn/models/pseudo_inverse.hpp"
+#include "tarn/models/score.hpp"
 
 namespace tarn {
 namespace {
@@ -316,6 +317,29 @@ SamplingSetup make_sampling(const Config& config, const PreparedData& data, cons
   return setup;
 }
 
+namespace {
+
+// |s(x)| of each kept draw, by the last level's network, in the units of the draws: what a stuck or runaway chain shows first. Left out where
+// draws are so many that this would cost more than a twentieth of the chains' own steps, and where the score depends on inputs.
+std::map<std::string, DrawStatistic> score_norms(const PreparedData& data, const SamplingNetwork& network,
+                                                 const SamplingRun& run, Backend& backend) {
+  constexpr std::int64_t steps_a_draw = 20;
+  if (network.n_inputs > 0 || n_draws(run.stages) * steps_a_draw > n_steps(run.stages)) return {};
+  return {{"score_norm", [&](const DrawSlab& draws, std::span<float> out) {
+             Matrix<float> x(draws.x.rows, draws.x.cols);
+             std::copy_n(draws.x.data, draws.x.size(), x.data());
+             if (data.filter->kind() == "none" && data.datum_scaling.is_invertible()) data.datum_scaling.apply(x);
+             const Matrix<float> score = score_in_data_units(backend, network, x.view());
+             for (std::int64_t i = 0; i < score.rows(); ++i) {
+               double square = 0.0;
+               for (std::int64_t d = 0; d < score.cols(); ++d) square += static_cast<double>(score(i, d)) * score(i, d);
+               out[static_cast<std::size_t>(i)] = static_cast<float>(std::sqrt(square));
+             }
+           }}};
+}
+
+}  // namespace
+
 SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
                                const std::vector<SamplingNetwork>& levels, Backend& backend,
                                const std::filesystem::path& folder, const ChainRange& asked,
@@ -380,7 +404,7 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
         bar.update(done, lost > 0 ? fmt::format("{} chains quarantined", lost) : "");
       },
       saving);
-  segments.finish({outcome.result.first_bad_step, {}});
+  segments.finish({outcome.result.first_bad_step, {}, score_norms(data, levels.back(), run, backend)});
   if (continuation.checkpoints) {  // what comes after need not be done twice
     SamplingPosition end;
     end.tile_size = end.tile_begin = run.n_chains;
@@ -412,6 +436,9 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
       decoded = data.to_data_units(outcome.result.last_draw);
       options.images = DecodedImages{decoded.view(), data.image->rows, data.image->cols, data.image->channels};
     }
+    // of a run that went on after a break the whole time is not known
+    if (!continuation.from) options.sampling_time = outcome.result.seconds;
+    options.created_at = time_of_day();
     outcome.draws_file = folder / "samples.nc";
     merge_draws({folder / "samples"}, outcome.draws_file, options);
   }

@@ -80,6 +80,8 @@ struct DrawSegments::State {
   void flush();
   void write(const Piece& piece);
   std::string write_stats(const ChainSummary& summary) const;
+  void put_statistics(NetcdfFile& file, const std::map<std::string, DrawStatistic>& of_draws,
+                      const std::vector<int>& variables) const;
 };
 
 DrawSegments::State::Lane& DrawSegments::State::lane(std::int64_t first_chain, std::int64_t n_chains) {
@@ -246,9 +248,14 @@ std::string DrawSegments::State::write_stats(const ChainSummary& summary) const 
     const auto chain = file.define_dimension(root, "chain", n);
     const auto chains = define_axis(file, root, "chain", chain);
     const auto bad = define_axis(file, root, "first_bad_step", chain);
-    std::vector<int> extras;
+    std::vector<int> extras, statistics;
     for (const auto& [name, values] : summary.extras) {
       extras.push_back(file.define_variable(root, name, NC_DOUBLE, {chain}));
+    }
+    if (!summary.of_draws.empty()) {
+      const auto draw = file.define_dimension(root, "draw", lanes.begin()->second.next_draw);
+      for (const auto& [name, statistic] : summary.of_draws)
+        statistics.push_back(file.define_variable(root, name, NC_FLOAT, {chain, draw}, policy));
     }
     file.end_definitions();
     const Slab all{{0}, {static_cast<std::size_t>(n)}};
@@ -256,11 +263,41 @@ std::string DrawSegments::State::write_stats(const ChainSummary& summary) const 
     file.put(root, bad, all, summary.first_bad_step);
     auto variable = extras.begin();
     for (const auto& [name, values] : summary.extras) file.put(root, *variable++, all, values);
+    if (!summary.of_draws.empty()) put_statistics(file, summary.of_draws, statistics);
     file.close();
   }
   auto hash = xxh3_of_file(temporary.path());
   temporary.publish();
   return hash;
+}
+
+/// Reads the draws back, a bounded number at a time, since nothing else holds all of them.
+void DrawSegments::State::put_statistics(NetcdfFile& file, const std::map<std::string, DrawStatistic>& of_draws,
+                                         const std::vector<int>& variables) const {
+  const auto at = [](std::int64_t n) { return static_cast<std::size_t>(n); };
+  constexpr std::uint64_t most_bytes = 64ULL << 20;
+  const std::int64_t D = layout().n_dims;
+  for (const SegmentEntry& segment : manifest.segments) {
+    const auto in = NetcdfFile::open(directory / segment.file);
+    const auto source = in.variable(in.root(), "x", NC_FLOAT, {segment.n_chains, segment.n_draws, D});
+    const auto chain_values = static_cast<std::uint64_t>(segment.n_draws * D) * sizeof(float);
+    const auto piece = std::max<std::int64_t>(1, static_cast<std::int64_t>(most_bytes / chain_values));
+    for (std::int64_t c = 0; c < segment.n_chains; c += piece) {
+      const std::int64_t n = std::min(piece, segment.n_chains - c);
+      Matrix<float> rows(n * segment.n_draws, D);
+      in.get(in.root(), source, {{at(c), 0, 0}, {at(n), at(segment.n_draws), at(D)}},
+             std::span(rows.data(), at(rows.size())));
+      const DrawSlab slab{segment.first_chain + c, n, segment.first_draw, segment.n_draws, rows.view()};
+      std::vector<float> values(at(rows.rows()));
+      auto variable = variables.begin();
+      for (const auto& [name, statistic] : of_draws) {
+        statistic(slab, values);
+        file.put(file.root(), *variable++,
+                 {{at(slab.first_chain - layout().chain_begin), at(slab.first_draw)}, {at(n), at(slab.n_draws)}},
+                 values);
+      }
+    }
+  }
 }
 
 DrawSegments::DrawSegments(std::filesystem::path directory, DrawLayout layout, Attributes attributes,
@@ -344,12 +381,21 @@ void DrawSegments::finish(const ChainSummary& summary) {
   require(!state_->failed, "{}: an earlier segment could not be written", state_->directory.string());
   require(summary.first_bad_step.size() == n, "first_bad_step has {} entries for {} chains",
           summary.first_bad_step.size(), n);
-  for (const auto& [name, values] : summary.extras) {
+  const auto require_name = [](const std::string& name) {
     require(is_identifier(name) && name != "chain" && name != "draw" && name != "first_bad_step" && name != "diverging",
             "\"{}\" cannot name a number of each chain; allowed: letters, digits and _", name);
+  };
+  for (const auto& [name, statistic] : summary.of_draws) {
+    require_name(name);
+    require(!summary.extras.contains(name), "\"{}\" names a number of each chain and one of each draw", name);
+  }
+  for (const auto& [name, values] : summary.extras) {
+    require_name(name);
     require(values.size() == n, "{} has {} entries for {} chains", name, values.size(), n);
   }
   state_->flush();
+  require(summary.of_draws.empty() || !state_->lanes.empty(), "{}: holds no draws to take numbers of",
+          state_->directory.string());
   state_->manifest.sample_stats_xxh3 = state_->write_stats(summary);
   state_->save_manifest();
 }

@@ -150,29 +150,39 @@ Attributes common_attributes(const std::vector<Part>& parts) {
   return common;
 }
 
+/// What a summary holds beside the first bad steps.
+struct SummaryNames {
+  std::vector<std::string> of_chains, of_draws;
+  bool operator==(const SummaryNames&) const = default;
+};
+
 /// The file in the making: where each variable is.
 class MergedFile {
  public:
   MergedFile(const std::filesystem::path& path, const std::vector<Part>& parts, std::int64_t n_draws,
-             std::vector<std::string> extras, const MergeOptions& options)
+             SummaryNames names, const MergeOptions& options)
       : file_(NetcdfFile::create(path)),
         layout_(parts.front().manifest.layout),
         n_draws_(n_draws),
-        extra_names_(std::move(extras)),
+        names_(std::move(names)),
+        created_at_(options.created_at),
         limit_(options.storage.segment_bytes) {
     auto attributes = options.attributes;
     attributes.merge(common_attributes(parts));
+    if (!created_at_.empty()) attributes.emplace("created_at", created_at_);
     file_.set_attributes(file_.root(), attributes);
-    define_posterior(options);
+    define_posterior(options, attributes);
     define_stats(options.storage);
     if (layout_.n_recorded > 0) define_recordings(options.storage);
     if (options.images) define_images(*options.images, options.storage);
+    if (options.observed) define_observed(*options.observed, options.storage);
     file_.end_definitions();
     put_axes(posterior_);
     put_axes(stats_);
     if (layout_.n_recorded > 0) put_axes(recordings_);
     put_dims();
     if (options.images) put_images(*options.images);
+    if (options.observed) put_observed(*options.observed);
   }
 
   void copy(const Lane& lane, std::int64_t first_chain, const SegmentEntry& segment);
@@ -202,14 +212,17 @@ class MergedFile {
   void sign(int group) {
     file_.set_attributes(
         group, {{"inference_library", std::string("tarn")}, {"inference_library_version", std::string(TARN_VERSION)}});
+    if (!created_at_.empty()) file_.set_attributes(group, {{"created_at", created_at_}});
   }
   /// xarray makes coordinates of the variables that this attribute names.
   void with_coordinates(int group, int variable) {
     file_.set_attribute(group, variable, "coordinates", std::string("step time"));
   }
 
-  void define_posterior(const MergeOptions& options) {
+  void define_posterior(const MergeOptions& options, Attributes attributes) {
     posterior_ = define_group("posterior");
+    for (const char* key : {"inference_library", "inference_library_version", "created_at"}) attributes.erase(key);
+    file_.set_attributes(posterior_.id, attributes);
     if (options.sampling_time) file_.set_attributes(posterior_.id, {{"sampling_time", *options.sampling_time}});
     const auto dim = file_.define_dimension(posterior_.id, "dim", layout_.n_dims);
     dim_ = layout_.dim_names.empty() ? define_axis(file_, posterior_.id, "dim", dim)
@@ -224,8 +237,13 @@ class MergedFile {
     diverging_ = file_.define_variable(stats_.id, "diverging", NC_BYTE, {stats_.chain_dim, stats_.draw_dim}, storage);
     file_.set_attribute(stats_.id, diverging_, "dtype", std::string("bool"));  // xarray's mark for booleans
     with_coordinates(stats_.id, diverging_);
-    for (const auto& name : extra_names_) {
+    for (const auto& name : names_.of_chains) {
       extras_.push_back(file_.define_variable(stats_.id, name, NC_DOUBLE, {stats_.chain_dim}));
+    }
+    for (const auto& name : names_.of_draws) {
+      statistics_.push_back(
+          file_.define_variable(stats_.id, name, NC_FLOAT, {stats_.chain_dim, stats_.draw_dim}, storage));
+      with_coordinates(stats_.id, statistics_.back());
     }
   }
   void define_recordings(const StoragePolicy& storage) {
@@ -244,6 +262,16 @@ class MergedFile {
     image_chain_ = define_axis(file_, images_, "chain", dimensions[0]);
     decoded_ = file_.define_variable(images_, "decoded", NC_FLOAT, dimensions, storage);
     sign(images_);
+  }
+
+  void define_observed(const ObservedData& observed, const StoragePolicy& storage) {
+    observed_ = file_.define_group(file_.root(), "observed_data");
+    const auto datum = file_.define_dimension(observed_, "datum", observed.values.rows);
+    const auto unit = file_.define_dimension(observed_, "unit", observed.values.cols);
+    datum_ = define_axis(file_, observed_, "datum", datum);
+    unit_ = define_axis(file_, observed_, "unit", unit);
+    given_ = file_.define_variable(observed_, observed.name, NC_FLOAT, {datum, unit}, storage);
+    sign(observed_);
   }
 
   void put_axes(const Group& group) {
@@ -267,6 +295,13 @@ class MergedFile {
     }
     file_.put(images_, decoded_, slab, std::span(images.values.data, count(images.values.size())));
   }
+  void put_observed(const ObservedData& observed) {
+    const auto count = [](std::int64_t n) { return static_cast<std::size_t>(n); };
+    put_counting(file_, observed_, datum_, 0, observed.values.rows, 0);
+    put_counting(file_, observed_, unit_, 0, observed.values.cols, 0);
+    file_.put(observed_, given_, {{0, 0}, {count(observed.values.rows), count(observed.values.cols)}},
+              std::span(observed.values.data, count(observed.values.size())));
+  }
   void copy_clock(const NetcdfFile& segment, const SegmentEntry& entry, bool first_lane);
 
   /// Copies `[chain, draw, cols]` in slabs of at most `limit_` bytes, and shows each to `seen`.
@@ -277,11 +312,13 @@ class MergedFile {
   NetcdfFile file_;
   DrawLayout layout_;
   std::int64_t n_draws_;
-  std::vector<std::string> extra_names_;
+  SummaryNames names_;
+  std::string created_at_;
   std::uint64_t limit_;
   Group posterior_, stats_, recordings_;
   int dim_ = -1, x_ = -1, bad_ = -1, diverging_ = -1, activity_ = -1, images_ = -1, image_chain_ = -1, decoded_ = -1;
-  std::vector<int> extras_;
+  int observed_ = -1, datum_ = -1, unit_ = -1, given_ = -1;
+  std::vector<int> extras_, statistics_;
   std::vector<float> buffer_;
   std::vector<signed char> flags_;
 };
@@ -372,22 +409,39 @@ void MergedFile::copy_stats(const Part& part) {
     file_.put(stats_.id, bad_, to, bad);
     std::vector<double> values(count);
     for (std::size_t i = 0; i < extras_.size(); ++i) {
-      in.get(in.root(), in.variable(in.root(), extra_names_[i], NC_DOUBLE, {n}), from, std::span(values));
+      in.get(in.root(), in.variable(in.root(), names_.of_chains[i], NC_DOUBLE, {n}), from, std::span(values));
       file_.put(stats_.id, extras_[i], to, values);
+    }
+  }
+  const auto draws = static_cast<std::size_t>(n_draws_);
+  const auto rows = std::max<std::int64_t>(1, static_cast<std::int64_t>(limit_ / (draws * sizeof(float))));
+  for (std::size_t i = 0; i < statistics_.size(); ++i) {
+    const auto variable = in.variable(in.root(), names_.of_draws[i], NC_FLOAT, {n, n_draws_});
+    for (std::int64_t done = 0; done < n; done += rows) {
+      const auto count = static_cast<std::size_t>(std::min(rows, n - done));
+      std::vector<float> values(count * draws);
+      in.get(in.root(), variable, {{static_cast<std::size_t>(done), 0}, {count, draws}}, std::span(values));
+      file_.put(stats_.id, statistics_[i], {{static_cast<std::size_t>(layout.chain_begin + done), 0}, {count, draws}},
+                values);
     }
   }
 }
 
-/// Names of the extra numbers of each chain, which all folders must agree on.
-std::vector<std::string> extra_names(const std::vector<Part>& parts) {
-  std::vector<std::string> reference;
+/// Names of the numbers of each chain and of each draw, which all folders must agree on.
+SummaryNames summary_names(const std::vector<Part>& parts) {
+  SummaryNames reference;
   for (const auto& part : parts) {
     const auto path = part.directory / sample_stats_file;
     verify(path, part.manifest.sample_stats_xxh3);
     const auto file = NetcdfFile::open(path);
-    auto names = file.variable_names(file.root());
-    std::erase_if(names, [](const std::string& name) { return name == "chain" || name == "first_bad_step"; });
-    std::sort(names.begin(), names.end());
+    auto all = file.variable_names(file.root());
+    std::erase_if(all, [](const std::string& name) { return name == "chain" || name == "first_bad_step"; });
+    std::sort(all.begin(), all.end());
+    SummaryNames names;
+    for (const auto& name : all) {
+      const bool of_draws = file.n_axes(file.root(), name) == 2;
+      (of_draws ? names.of_draws : names.of_chains).push_back(name);
+    }
     if (&part == &parts.front()) reference = names;
     if (names != reference) fail("{}: holds other numbers of each chain than the first folder", path.string());
   }
@@ -411,8 +465,11 @@ void merge_draws(const std::vector<std::filesystem::path>& directories, const st
   const auto lanes = sort_segments(parts);
   check_sizes(parts);
   if (options.images) require_images(*options.images, parts.front().manifest.layout.n_chains_total);
+  if (options.observed)
+    require(options.observed->values.rows > 0 && options.observed->values.cols > 0, "observed data {} are empty",
+            options.observed->name);
   TemporaryFile temporary(out);
-  MergedFile merged(temporary.path(), parts, lanes.begin()->second.n_draws(), extra_names(parts), options);
+  MergedFile merged(temporary.path(), parts, lanes.begin()->second.n_draws(), summary_names(parts), options);
   for (const auto& [first, lane] : lanes) {
     for (const auto* segment : lane.segments) merged.copy(lane, first, *segment);
   }

@@ -163,6 +163,12 @@ std::vector<std::int64_t> NetcdfFile::extents(int group, int variable) const {
   return out;
 }
 
+std::size_t NetcdfFile::n_axes(int group, const std::string& variable) const {
+  int id = 0;
+  check(nc_inq_varid(group, variable.c_str(), &id), "finding the variable " + variable);
+  return extents(group, id).size();
+}
+
 std::vector<std::string> NetcdfFile::variable_names(int group) const {
   int n = 0;
   check(nc_inq_nvars(group, &n), "listing variables");

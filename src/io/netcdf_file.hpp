@@ -49,6 +49,7 @@ class NetcdfFile {
   bool has_variable(int group, const std::string& name) const;
   std::vector<std::int64_t> extents(int group, int variable) const;
   std::vector<std::string> variable_names(int group) const;
+  std::size_t n_axes(int group, const std::string& variable) const;
 
   // `values` must have as many elements as the slab.
   void put(int group, int variable, const Slab& slab, std::span<const float> values);

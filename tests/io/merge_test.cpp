@@ -1,4 +1,5 @@
 #include <cmath>
+#include <functional>
 
 #include "draw_test_tools.hpp"
 
@@ -76,6 +77,91 @@ TEST_F(MergeTest, FollowsTheConventionsOfInferenceData) {
   const auto activity = look.values(look.group("recordings"), "activity");
   EXPECT_EQ(activity[(8 * 7 + 4) * 2 + 1], -draw_value(8, 4, 1));
   EXPECT_TRUE(std::isnan(activity[(8 * 7 + 3) * 2 + 1]));
+}
+
+TEST_F(MergeTest, NumbersOfDrawsAndObservedData) {
+  SmallRun run;
+  run.layout = {10, 0, -1, 3, 0, {}};
+  // where a draw lies tells which number it must get, whatever the pieces it comes in
+  const auto write = [&](const std::string& name, const StoragePolicy& policy) {
+    DrawSegments segments(in_folder(name), run.layout, run.attributes, policy);
+    run.send(segments);
+    ChainSummary summary = run.summary();
+    summary.of_draws["place"] = [](const DrawSlab& slab, std::span<float> out) {
+      for (std::int64_t i = 0; i < slab.x.rows; ++i) {
+        const std::int64_t chain = slab.first_chain + i / slab.n_draws, draw = slab.first_draw + i % slab.n_draws;
+        const float x = slab.x(i, 1);
+        if (!std::isnan(x)) {
+          EXPECT_EQ(x, draw_value(chain, draw, 1));
+        }
+        out[static_cast<std::size_t>(i)] = static_cast<float>(100 * chain + draw);
+      }
+    };
+    segments.finish(summary);
+  };
+  Matrix<float> given(2, 3);
+  for (int i = 0; i < 6; ++i) given.data()[i] = static_cast<float>(i);
+  MergeOptions options;
+  options.sampling_time = 2.5;
+  options.created_at = "2026-01-02T03:04:05+00:00";
+  options.observed = ObservedData{"x_0", given.view()};
+  for (const std::uint64_t bytes : {60, 300, 100000}) {  // one draw of some chains in a segment, several, all
+    const std::string name = fmt::format("a{}", bytes), merged = name + ".nc";
+    write(name, {bytes, 0});
+    options.storage = {bytes, 0};
+    merge_draws({in_folder(name)}, in_folder(merged), options);
+    const Look look(in_folder(merged));
+    const int stats = look.group("sample_stats"), observed = look.group("observed_data");
+    EXPECT_EQ(look.dimensions(stats, "place"), (std::vector<std::string>{"chain", "draw"}));
+    const auto place = look.values(stats, "place");
+    ASSERT_EQ(place.size(), 70u);
+    for (std::size_t i = 0; i < 70; ++i) EXPECT_EQ(place[i], static_cast<double>(100 * (i / 7) + i % 7)) << i;
+    EXPECT_EQ(look.values(stats, "score_norm")[9], 4.5);
+    EXPECT_EQ(look.dimensions(observed, "x_0"), (std::vector<std::string>{"datum", "unit"}));
+    EXPECT_EQ(look.values(observed, "x_0")[5], 5.0);
+    for (const std::string group : {"posterior", "sample_stats", "observed_data"}) {
+      EXPECT_EQ(look.text_attribute(look.group(group), "", "created_at"), options.created_at);
+      EXPECT_EQ(look.text_attribute(look.group(group), "", "inference_library"), "tarn");
+    }
+    EXPECT_EQ(look.number_attribute(look.group("posterior"), "sampling_time"), 2.5);
+    EXPECT_EQ(look.number_attribute(look.group("posterior"), "seed"), 3407.0);
+    EXPECT_EQ(difference_but_times(in_folder(merged), in_folder("a60.nc")), "");
+  }
+}
+
+TEST_F(MergeTest, DifferencesAreFoundAndTimesAreNot) {
+  SmallRun run;
+  run.layout.dim_names = {"first", "second", "third"};
+  const auto merged = [&](const std::string& name, const std::function<void(SmallRun&, MergeOptions&)>& change) {
+    SmallRun other = run;
+    MergeOptions options;
+    change(other, options);
+    other.write(in_folder(name));
+    merge_draws({in_folder(name)}, in_folder(name + ".nc"), options);
+    return in_folder(name + ".nc");
+  };
+  const auto plain = merged("plain", [](auto&, auto&) {});
+  const auto difference = [&](const std::string& name, const auto& change) {
+    return difference_but_times(plain, merged(name, change));
+  };
+  EXPECT_EQ(difference("same", [](auto&, auto&) {}), "");
+  EXPECT_EQ(difference("timed",
+                       [](auto&, MergeOptions& o) {
+                         o.sampling_time = 3.0;
+                         o.created_at = "now";
+                       }),
+            "");
+  EXPECT_EQ(difference("seed", [](SmallRun& r, auto&) { r.attributes["seed"] = std::int64_t{1}; }), "/: attributes");
+  EXPECT_EQ(difference("bad", [](SmallRun& r, auto&) { r.bad_chain = 6; }), "/posterior/x");
+  EXPECT_EQ(difference("names", [](SmallRun& r, auto&) { r.layout.dim_names[1] = "2nd"; }), "/posterior/dim");
+  EXPECT_EQ(difference("fewer", [](SmallRun& r, auto&) { r.n_draws = 6; }), "/posterior/: dimensions");
+  Matrix<float> values(4, 12);
+  EXPECT_EQ(difference("images",
+                       [&](auto&, MergeOptions& o) {
+                         o.images = DecodedImages{values.view(), 3, 4, 1};
+                       }),
+            "/: groups");
+  EXPECT_REFUSED(difference_but_times(plain, in_folder("none.nc")), "cannot be opened");
 }
 
 TEST_F(MergeTest, HoldsDecodedImages) {

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,10 +25,21 @@ struct StoragePolicy {
   int deflate = 0;  ///< 0: contiguous, not compressed; 1..9: chunks of about 1 MiB, shuffled and deflated
 };
 
+/// Some draws of neighbouring chains.
+struct DrawSlab {
+  std::int64_t first_chain = 0, n_chains = 0;
+  std::int64_t first_draw = 0, n_draws = 0;
+  MatrixView<const float> x;  ///< `[n_chains * n_draws, D]`, draws of a chain in a row
+};
+/// One number a draw, `out` `[n_chains * n_draws]`.
+using DrawStatistic = std::function<void(const DrawSlab& draws, std::span<float> out)>;
+
 /// What is known of each chain at the end.
 struct ChainSummary {
   std::vector<std::int64_t> first_bad_step;           ///< one a chain recorded here, in order; -1: well to the end
   std::map<std::string, std::vector<double>> extras;  ///< name -> one number a chain
+  std::map<std::string, DrawStatistic> of_draws =
+      {};  ///< name -> one number a draw, e.g. "score_norm"; draws are read back for them
 };
 
 enum class OpenMode {
@@ -82,20 +95,36 @@ struct DecodedImages {
   std::int64_t channels = 1;  ///< 1: decoded(chain, row, column); more: decoded(chain, row, column, channel)
 };
 
+/// What chains were given, for the group /observed_data: `name(datum, unit)`.
+struct ObservedData {
+  std::string name;
+  MatrixView<const float> values;  ///< `[n_data, n_units]`
+};
+
 struct MergeOptions {
   Attributes attributes;                ///< of the file, beside those that all manifests agree on
   std::optional<double> sampling_time;  ///< seconds; left out by default, so that equal runs give equal bytes
+  std::string created_at = {};          ///< ISO 8601; likewise
   std::optional<DecodedImages> images;
+  std::optional<ObservedData> observed = {};
   StoragePolicy storage;  ///< `segment_bytes` bounds the memory of the pass
 };
 
 /// Writes `out` (NetCDF-4, atomically) from the segments of one or several folders in one pass: groups /posterior with
 /// x(chain, draw, dim) and /sample_stats with first_bad_step(chain), diverging(chain, draw) (1 where the draw is not
-/// finite) and the summary's extras, named as ArviZ's InferenceData wants them; /images where asked for. Every
-/// segment's XXH3 is checked before NetCDF opens it. Throws `Error` naming the chains that are missing or stand twice,
+/// finite) and what else the summary has of chains and draws, named as ArviZ's InferenceData wants them; /images and /observed_data
+/// where asked for. The file's attributes stand at /posterior too, where ArviZ shows them. Every segment's XXH3 is checked before NetCDF opens it. Throws `Error` naming the chains that are missing or stand twice,
 /// unfinished folders, and damaged segments.
 void merge_draws(const std::vector<std::filesystem::path>& directories, const std::filesystem::path& out,
                  const MergeOptions& options = {});
+
+/// The first thing in which two NetCDF files differ, e.g. "/posterior/x"; "" where they hold the same groups, dimensions, attributes and
+/// values bit for bit, but for the attributes `sampling_time` and `created_at`, which hold the time of day. Throws `Error` where a file
+/// cannot be read.
+std::string difference_but_times(const std::filesystem::path& a, const std::filesystem::path& b);
+
+/// The time of day in UTC, as ArviZ writes `created_at`: "2026-11-26T23:27:00+00:00".
+std::string time_of_day();
 
 /// Reads draws from a merged file.
 class DrawReader {
