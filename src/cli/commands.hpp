@@ -24,6 +24,8 @@ void add_resume(CLI::App& app, Action& action);
 void add_verify_resume(CLI::App& app, Action& action);
 void add_score(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_weights(CLI::App& app, Action& action);  ///< import, export
 void add_merge(CLI::App& app, Action& action);

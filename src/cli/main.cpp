@@ -41,8 +41,8 @@ int main(int argc, char** argv) {
 
   tarn::cli::Action action;
   for (auto* add : {tarn::cli::add_run, tarn::cli::add_sample, tarn::cli::add_resume, tarn::cli::add_score,
-                    tarn::cli::add_evaluate, tarn::cli::add_inspect, tarn::cli::add_weights, tarn::cli::add_merge,
-                    tarn::cli::add_devices, tarn::cli::add_check}) {
+                    tarn::cli::add_evaluate, tarn::cli::add_report, tarn::cli::add_compare, tarn::cli::add_inspect,
+                    tarn::cli::add_weights, tarn::cli::add_merge, tarn::cli::add_devices, tarn::cli::add_check}) {
     add(app, action);
   }
   app.failure_message([](const CLI::App*, const CLI::Error& error) {

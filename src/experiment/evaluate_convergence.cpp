@@ -4,6 +4,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "chain_views.hpp"
 #include "tarn/evaluation/convergence.hpp"
 #include "tarn/experiment/evaluation_stage.hpp"
 #include "tarn/io/draws.hpp"
@@ -32,6 +33,11 @@ std::int64_t count_same_place(const Matrix<float>& draws) {
 
 std::string text_of(double value) { return number_text(value, 4); }
 
+Verdict verdict_of(const Convergence& c) {
+  if (concerns(c).empty()) return Verdict::good;
+  return c.r_hat <= 1.05 && c.ess_bulk >= 100.0 && c.ess_tail >= 100.0 ? Verdict::watch : Verdict::bad;
+}
+
 // NaN loses against any number.
 double worse(double a, double b, bool larger) {
   if (std::isnan(a) || std::isnan(b)) return std::isnan(a) ? b : a;
@@ -53,19 +59,26 @@ void evaluate_convergence(const EvaluationInput& in, EvaluationOutcome& out) {
       std::clamp<std::int64_t>(most_values / (n_draws * D), 1, std::min(most_chains, reader.n_chains()));
   const Matrix<float> rows = reader.chains(0, n_chains);
   ReportTable table;
-  table.caption = "Convergence";
+  table.caption = "Kept draws, output by output";
+  table.section = convergence_heading;
   table.columns = {"output", "mean", "its error", "deviation", "R-hat", "ESS, middle", "ESS, tails", "remark"};
   double r_hat = std::nan(""), bulk = r_hat, tail = r_hat;
   std::int64_t n_judged = 0;
+  ChainView view;
+  view.steps = reader.steps();
+  view.times = reader.times();
   for (std::int64_t d = 0; d < std::min(D, most_outputs); ++d, ++n_judged) {
     Matrix<float> draws(n_chains, n_draws);
     for (std::int64_t i = 0; i < draws.size(); ++i) draws.data()[i] = rows(i, d);
     const Convergence c = convergence(draws.view());
     table.rows.push_back({fmt::format("x_{}", d), text_of(c.mean), text_of(c.mcse_mean), text_of(c.deviation),
                           text_of(c.r_hat), text_of(c.ess_bulk), text_of(c.ess_tail), concerns(c)});
+    table.verdicts.push_back(verdict_of(c));
     r_hat = worse(r_hat, c.r_hat, true);
     bulk = worse(bulk, c.ess_bulk, false);
     tail = worse(tail, c.ess_tail, false);
+    view.names.push_back(fmt::format("x_{}", d));
+    view.outputs.push_back(std::move(draws));
   }
   const std::string what = fmt::format("{} chains of {} draws, {} outputs", n_chains, n_draws, n_judged);
   out.add("r_hat", "R-hat, the largest", r_hat, what + (r_hat > 1.01 ? "; above 1.01: not converged" : ""));
@@ -79,6 +92,7 @@ void evaluate_convergence(const EvaluationInput& in, EvaluationOutcome& out) {
       "of the beginning (sampling.burn_in).",
       n_chains, reader.n_chains());
   out.tables.push_back(std::move(table));
+  add_rank_and_autocorrelation(view, fmt::format("the kept draws of {} chains", n_chains), in.folder, out);
 }
 
 }  // namespace tarn

@@ -41,13 +41,28 @@ void training_figure(const HeeEvaluationInput& in, EvaluationOutcome& outcome) {
     p.series.push_back(std::move(series));
     figure.panels.push_back(std::move(p));
   };
+  const auto keep = [&](const std::string& name, const std::string& label, auto value) {
+    ReportCurve c;
+    c.plot = "training_" + name;
+    c.name = label;
+    c.x_label = "batches";
+    c.y_label = label;
+    for (const HeeRecord& r : records) {
+      c.x.push_back(static_cast<double>(r.step));
+      c.y.push_back(value(r));
+    }
+    outcome.curves.push_back(std::move(c));
+  };
+  keep("reconstruction", "squared reconstruction error", [](const HeeRecord& r) { return r.reading.reconstruction; });
+  keep("energy", "energy", [](const HeeRecord& r) { return r.reading.energy; });
   panel("squared reconstruction error", [](const HeeRecord& r) { return r.reading.reconstruction; });
   panel("energy", [](const HeeRecord& r) { return r.reading.energy; });
   if (const FigureFile file = draw(figure, in.folder.figures())) {
     outcome.figures.push_back(
         {file.svg,
          "Training: mean of (x_0 - E[x_0 | x_1])^2 and energy E(x_0..x_L), of 32 chains or fewer at the end "
-         "of a batch's inference."});
+         "of a batch's inference.",
+         false, "Training"});
   }
 }
 
@@ -105,10 +120,10 @@ Report make_hee_report(const HeeEvaluationInput& in, const EvaluationOutcome& ou
                                in.data.description);
   const InferenceConfig& c = in.config.inference;
   report.facts = {
-      {"training", fmt::format("{} batches", si(static_cast<double>(in.training.n_steps))),
-       fmt::format("{} data each, {} steps of inference", in.config.training.batch_size, c.steps)},
-      {"sampling", fmt::format("{} chain-steps", si(in.sampling.chain_steps)),
-       fmt::format("{} {} chains", in.sampling.first_bad_step.size(), in.config.sampling.mode)},
+      {"training", si(static_cast<double>(in.training.n_steps)),
+       fmt::format("batches of {} data, {} steps of inference", in.config.training.batch_size, c.steps)},
+      {"sampling", si(in.sampling.chain_steps),
+       fmt::format("chain-steps of {} {} chains", in.sampling.first_bad_step.size(), in.config.sampling.mode)},
       {"interneurons", c.interneurons,
        c.interneurons == "sampled" ? fmt::format("tau_e / tau = {}", c.tau_ratio) : std::string("closed form")},
       {"quarantined", fmt::format("{}", in.sampling.n_quarantined),

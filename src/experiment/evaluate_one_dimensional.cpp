@@ -92,6 +92,19 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
   curves.target = density_of(own, -3.0, 3.0);
   curves.smoothed = density_of(smoothed, -3.0, 3.0);
   if (stationary) curves.stationary = density_of(*stationary.law, -3.0, 3.0);
+  const auto keep = [&](const std::string& name, const Curve& curve, bool reference) {
+    ReportCurve c;
+    c.plot = "density";
+    c.name = name;
+    c.x_label = "x";
+    c.y_label = "probability density";
+    c.reference = reference;
+    c.x = curve.x;
+    c.y = curve.y;
+    out.curves.push_back(std::move(c));
+  };
+  keep("draws", curves.bars, false);
+  keep("data", curves.target, true);
   if (const FigureFile file = draw(figure_density(curves), in.folder.figures())) {
     out.figures.push_back(
         {file.svg,

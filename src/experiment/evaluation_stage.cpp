@@ -1,9 +1,11 @@
 #include "tarn/experiment/evaluation_stage.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "chain_views.hpp"
 #include "plane.hpp"
 #include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
@@ -11,6 +13,7 @@
 #include "tarn/core/version.hpp"
 #include "tarn/evaluation/moments.hpp"
 #include "tarn/evaluation/set_comparison.hpp"
+#include "thresholds.hpp"
 
 namespace tarn {
 namespace {
@@ -27,6 +30,7 @@ std::string json_line(const Metric& m) {
   line["kind"] = "evaluation";
   line["name"] = m.name;
   line["value"] = number(m.value);
+  if (const auto judgement = judge(m)) line["verdict"] = name_of(judgement->verdict);
   if (!std::isnan(m.floor)) {
     line["floor"] = number(m.floor);
     line["floor_deviation"] = number(m.floor_deviation);
@@ -36,6 +40,26 @@ std::string json_line(const Metric& m) {
 }
 
 std::string text_of(double value) { return std::isnan(value) ? "n/a" : fmt::format("{:.4g}", value); }
+
+// The same quantity as in the figure, for pages about several runs.
+ReportCurve training_curve(const TrainingCurve& t) {
+  ReportCurve c;
+  c.plot = "training";
+  c.name = "training";
+  c.x_label = "share of the training steps";
+  c.y_label = t.dimension > 2 ? "1 + 2 σ² excess loss / D" : "excess loss";
+  const std::size_t n = t.step.size(), pieces = std::min<std::size_t>(n, 300);
+  for (std::size_t k = 0; k < pieces; ++k) {
+    double sum = 0.0;
+    const std::size_t begin = k * n / pieces, end = (k + 1) * n / pieces;
+    for (std::size_t i = begin; i < end; ++i)
+      sum += t.dimension > 2 ? 1.0 + 2.0 * t.sigma[i] * t.sigma[i] * t.excess[i] / static_cast<double>(t.dimension)
+                             : t.excess[i];
+    c.x.push_back(t.step[end - 1] / t.step.back());
+    c.y.push_back(sum / static_cast<double>(end - begin));
+  }
+  return c;
+}
 
 void training_figure(const EvaluationInput& in, EvaluationOutcome& outcome) {
   if (in.training.records.empty()) return;
@@ -50,8 +74,10 @@ void training_figure(const EvaluationInput& in, EvaluationOutcome& outcome) {
     outcome.figures.push_back(
         {file.svg,
          "Training: excess denoising loss per noise level, 1 for a network that knows nothing. Dotted "
-         "lines are changes of level."});
+         "lines are changes of level.",
+         false, "Training"});
   }
+  outcome.curves.push_back(training_curve(curve));
 }
 
 }  // namespace
@@ -133,6 +159,7 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
     }
   }
   evaluate_convergence(in, outcome);
+  evaluate_course(in, outcome);
   training_figure(in, outcome);
   write_metrics(in.folder, outcome);
   // these were said before the chains ran
@@ -140,30 +167,94 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   return outcome;
 }
 
-Report report_of_results(const EvaluationOutcome& outcome, const std::string& resolved_config, const Backend& backend) {
-  Report report;
-  report.warnings = outcome.warnings;
+namespace {
 
-  ReportSection results{.heading = "Results", .text = {}, .tables = {}, .figures = outcome.figures, .preformatted = {}};
+// Sections in the order in which they were first named, those with tables before.
+ReportSection& section(Report& report, const std::string& heading) {
+  const auto found = std::ranges::find(report.sections, heading, &ReportSection::heading);
+  if (found != report.sections.end()) return *found;
+  ReportSection added;
+  added.heading = heading;
+  report.sections.push_back(std::move(added));
+  return report.sections.back();
+}
+
+ReportTable results_table(const EvaluationOutcome& outcome) {
   ReportTable table;
-  table.columns = {"figure of merit", "value", "floor", "remark"};
+  table.columns = {"figure of merit", "value", "floor", "beside the floor", "remark"};
   for (const Metric& metric : outcome.metrics) {
+    if (judge(metric)) continue;
     table.rows.push_back(
         {metric.label, text_of(metric.value),
          std::isnan(metric.floor) ? "" : fmt::format("{:.3g} ± {:.2g}", metric.floor, metric.floor_deviation),
-         metric.note});
+         beside_floor(metric), metric.note});
   }
-  table.note = "Floor: what exact draws reach at the same count, mean and standard deviation of one replicate.";
-  results.tables.push_back(std::move(table));
-  results.tables.insert(results.tables.end(), outcome.tables.begin(), outcome.tables.end());
-  report.sections.push_back(std::move(results));
+  const auto drop = [&](std::size_t column) {
+    if (std::ranges::any_of(table.rows, [&](const auto& row) { return !row[column].empty(); })) return;
+    table.columns.erase(table.columns.begin() + static_cast<std::ptrdiff_t>(column));
+    for (auto& row : table.rows) row.erase(row.begin() + static_cast<std::ptrdiff_t>(column));
+  };
+  const bool floors = std::ranges::any_of(outcome.metrics, [](const Metric& m) { return !std::isnan(m.floor); });
+  for (const std::size_t column : {4, 3, 2}) drop(column);
+  if (floors)
+    table.note =
+        "Floor: what exact draws reach at the same count, mean and standard deviation of one replicate. At the floor: "
+        "within three deviations of it.";
+  return table;
+}
+
+ReportTable diagnostics_table(const EvaluationOutcome& outcome) {
+  ReportTable table;
+  table.columns = {"diagnostic", "value", "should be", "remark"};
+  for (const Metric& metric : outcome.metrics) {
+    const auto judgement = judge(metric);
+    if (!judgement) continue;
+    table.rows.push_back({metric.label, text_of(metric.value), judgement->threshold, metric.note});
+    table.verdicts.push_back(judgement->verdict);
+  }
+  return table;
+}
+
+}  // namespace
+
+Report report_of_results(const EvaluationOutcome& outcome, const std::string& resolved_config, const Backend& backend) {
+  return report_of_results(outcome, resolved_config,
+                           fmt::format("tarn {}, {}, {}", version(), backend.name(), name_of(current_isa())));
+}
+
+Report report_of_results(const EvaluationOutcome& outcome, const std::string& resolved_config,
+                         const std::string& footer) {
+  Report report;
+  report.warnings = outcome.warnings;
+  report.statements = statements(outcome);
+  report.curves = outcome.curves;
+  const std::string results = "Results", samples = "Samples";
+  for (const std::string& heading :
+       {results, samples, std::string("Receptive fields"), convergence_heading, std::string("Training")})
+    section(report, heading);
+  section(report, results).tables.push_back(results_table(outcome));
+  section(report, convergence_heading).tables.push_back(diagnostics_table(outcome));
+  for (const ReportTable& table : outcome.tables) {
+    const bool live = table.caption == "Live diagnostics";  // belongs beside those of the kept draws
+    section(report, live                    ? convergence_heading
+                    : table.section.empty() ? results
+                                            : table.section)
+        .tables.push_back(table);
+  }
+  for (const ReportFigure& figure : outcome.figures) {
+    const std::string heading = !figure.section.empty() ? figure.section : figure.pixelated ? samples : results;
+    section(report, heading).figures.push_back(figure);
+  }
+  for (ReportSection& s : report.sections)
+    std::erase_if(s.tables, [](const ReportTable& table) { return table.rows.empty(); });
+  std::erase_if(report.sections, [](const ReportSection& s) { return s.tables.empty() && s.figures.empty(); });
   report.sections.push_back({.heading = "Resolved config",
                              .text = "Every value this run used; the file runs again as it is.",
                              .tables = {},
                              .figures = {},
                              .preformatted = resolved_config,
                              .folded = true});
-  report.footer = fmt::format("tarn {}, {}, {}", version(), backend.name(), name_of(current_isa()));
+  report.footer = footer;
   return report;
 }
 
@@ -175,12 +266,11 @@ Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, 
   report.summary = fmt::format("{} with {} {} neurons on {}.", m.kind,
                                in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons(),
                                m.nonlinearity, in.data.description);
-  // No times here: they are in log.txt and timing.jsonl, so that equal runs give equal reports.
   report.facts = {
-      {"training", fmt::format("{} steps", si(static_cast<double>(in.training.n_steps))),
-       fmt::format("{} noise levels", in.training.levels.size())},
-      {"sampling", fmt::format("{} chain-steps", si(s.chain_steps)),
-       fmt::format("{} chains, {} steps each", in.sampling.last_draw.rows(), n_steps(in.sampling.stages))},
+      {"training", si(static_cast<double>(in.training.n_steps)),
+       fmt::format("steps, {} noise levels", in.training.levels.size())},
+      {"sampling", si(s.chain_steps),
+       fmt::format("chain-steps: {} chains, {} steps each", in.sampling.last_draw.rows(), n_steps(in.sampling.stages))},
       {"quarantined", fmt::format("{}", s.n_quarantined), fmt::format("of {} chains", in.sampling.last_draw.rows())}};
   return report;
 }

@@ -20,8 +20,9 @@ RunOutcome perform_hee(const Config& config, const std::string& resolved, const 
   const HeeEvaluationInput input{config, data, training, sampling, backend, folder};
   const EvaluationOutcome evaluation = evaluate_hee(input);
   const RunTimes times{prepared,         training.seconds,    sampling.seconds, sampling.chain_steps,
-                       training.n_steps, backend.n_threads(), from != nullptr};
-  return end_run(folder, checkpoints, make_hee_report(input, evaluation, resolved), evaluation.metrics, times, start);
+                       training.n_steps, backend.n_threads(), from != nullptr,  0.0};
+  return end_run(folder, checkpoints, backend, make_hee_report(input, evaluation, resolved), evaluation.metrics, times,
+                 start);
 }
 
 std::vector<std::string> hee_plan_lines(const Config& config, const PreparedData& data, Backend& backend) {

@@ -128,7 +128,7 @@ void judge_receptive_fields(const HeeEvaluationInput& in, EvaluationOutcome& out
        fmt::format("What units of the first layer add to the observation: the columns of W_1{}. Each has its own "
                    "scale; gray is zero.",
                    fields.rows() > 400 ? ", the first 400" : ""),
-       true});
+       true, "Receptive fields"});
   const bool can_judge = in.data.patches && shape.rows >= 8 && shape.rows <= largest_side;
   if (!can_judge) return;
 
@@ -143,7 +143,8 @@ void judge_receptive_fields(const HeeEvaluationInput& in, EvaluationOutcome& out
                            "oriented, band-pass and local by its "
                            "Fourier transform. Dashed: roughly where most simple cells of macaque V1 lie (after "
                            "Ringach 2002; an outline, not data). Widths "
-                           "of 2 periods or more are drawn at the edge."});
+                           "of 2 periods or more are drawn at the edge.",
+                           false, "Receptive fields"});
   }
   if (p.W.size() < 2) return;
   constexpr std::size_t most_units = 24;
@@ -152,13 +153,15 @@ void judge_receptive_fields(const HeeEvaluationInput& in, EvaluationOutcome& out
   const Figure pooling = figure_pooling(shapes, pooling_units(p.W[1], most_units), static_cast<double>(shape.rows));
   if (const FigureFile file = draw(pooling, in.folder.figures())) {
     out.figures.push_back(
-        {file.svg, fmt::format("The second layer's units with the largest weights, each by the first-layer fields that "
-                               "it is coupled to most: a "
-                               "line lies where the field lies, along its bars, as long as its envelope.{}",
-                               scales ? " The weights act on inverse scales: an active unit makes fields of positive "
-                                        "weight quieter and those of "
-                                        "negative weight louder, or the other way round where its own sign turns."
-                                      : "")});
+        {file.svg,
+         fmt::format("The second layer's units with the largest weights, each by the first-layer fields that "
+                     "it is coupled to most: a "
+                     "line lies where the field lies, along its bars, as long as its envelope.{}",
+                     scales ? " The weights act on inverse scales: an active unit makes fields of positive "
+                              "weight quieter and those of "
+                              "negative weight louder, or the other way round where its own sign turns."
+                            : ""),
+         false, "Receptive fields"});
   }
 }
 

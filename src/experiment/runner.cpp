@@ -34,9 +34,17 @@ RunOutcome perform(const Config& config, const std::string& resolved, const Prep
       sampling_stage(config, data, training.levels, backend, folder.path(), {}, continuation);
   const EvaluationInput input{config, data, training, sampling, backend, folder};
   const EvaluationOutcome evaluation = evaluation_stage(input);
-  const RunTimes times{prepared,         training.seconds,    sampling.result.seconds, sampling.result.chain_steps,
-                       training.n_steps, backend.n_threads(), from != nullptr};
-  return end_run(folder, checkpoints, make_report(input, evaluation, resolved), evaluation.metrics, times, start);
+  const SamplingNetwork& network = training.levels.back();
+  const RunTimes times{prepared,
+                       training.seconds,
+                       sampling.result.seconds,
+                       sampling.result.chain_steps,
+                       training.n_steps,
+                       backend.n_threads(),
+                       from != nullptr,
+                       2.0 * static_cast<double>(network.n_neurons() * (2 * network.n_outputs + network.n_inputs))};
+  return end_run(folder, checkpoints, backend, make_report(input, evaluation, resolved), evaluation.metrics, times,
+                 start);
 }
 
 }  // namespace

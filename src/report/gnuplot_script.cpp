@@ -250,6 +250,9 @@ class Script {
     if (!p.x_label.empty()) line("set xlabel {} font ',13' offset 0,0.2 textcolor rgb '{}'", quoted(p.x_label), ink);
     if (!p.y_label.empty()) line("set ylabel {} font ',13' offset 1.2,0 textcolor rgb '{}'", quoted(p.y_label), ink);
     if (p.log_y) line("set logscale y\nset format y '%g'");
+    // over less than two decades powers of ten alone would leave an axis with one number or none
+    if (p.log_y && p.y_range && p.y_range->first > 0.0 && p.y_range->second < 100.0 * p.y_range->first)
+      line("set ytics ({})", log_ticks(*p.y_range));
     line("set xrange {} noextend\nset yrange {}", range(p.x_range), range(p.y_range));
     int tag = 10;
     for (const Marker& m : p.markers) {
@@ -286,12 +289,26 @@ class Script {
   }
 
   static std::string tick_step(const AxisRange& r, double wanted) {
-    const double raw = std::abs(r.second - r.first) / std::max(wanted, 2.0),
+    const double raw = std::abs(r.second - r.first) / std::max(wanted, 3.0),
                  power = std::pow(10.0, std::floor(std::log10(raw)));
     for (const double nice : {1.0, 2.0, 5.0, 10.0}) {
       if (raw <= nice * power * 1.3) return number(nice * power);
     }
     return number(raw);
+  }
+
+  static std::string log_ticks(const AxisRange& r) {
+    std::string ticks;
+    const bool narrow = r.second < 4.0 * r.first;
+    for (int e = static_cast<int>(std::floor(std::log10(r.first))); std::pow(10.0, e) <= r.second; ++e) {
+      for (const double m : {1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0}) {
+        const double tick = m * std::pow(10.0, e);
+        const bool wanted = m == 1.0 || m == 2.0 || m == 5.0 || narrow;
+        if (wanted && tick >= r.first && tick <= r.second)
+          ticks += fmt::format("{}'{:g}' {}", ticks.empty() ? "" : ", ", tick, number(tick));
+      }
+    }
+    return ticks.empty() ? fmt::format("'{:.3g}' {}", r.first, number(r.first)) : ticks;
   }
 
   std::string curve(std::size_t i, std::size_t j) const {

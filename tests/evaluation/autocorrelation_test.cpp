@@ -41,6 +41,22 @@ TEST(Autocorrelation, FirstOrderAutoregression) {
   }
 }
 
+// Bartlett: the error of rho_k of an AR(1) series of n draws is at most sqrt((1 + a^2) / (1 - a^2) / n); five of those, 40 checks.
+TEST(Autocorrelation, FunctionOfAFirstOrderAutoregression) {
+  for (const double a : {0.9, -0.5}) {
+    const Matrix<float> x = ar1(a, 100, 2000);
+    const std::vector<double> rho = autocorrelation(x.view(), 20);
+    ASSERT_EQ(rho.size(), 21u);
+    EXPECT_EQ(rho[0], 1.0);
+    const double error = std::sqrt((1.0 + a * a) / (1.0 - a * a) / 200000.0);
+    for (std::size_t k = 1; k <= 20; ++k)
+      EXPECT_NEAR(rho[k], std::pow(a, k), 5.0 * error) << "a " << a << ", lag " << k;
+  }
+  Matrix<float> constant(2, 5);
+  EXPECT_TRUE(autocorrelation(constant.view(), 3).empty());
+  EXPECT_EQ(autocorrelation(ar1(0.5, 2, 5).view(), 100).size(), 5u);
+}
+
 // The stated standard error is that of replicates: 60 of them, so its estimate has a relative error of 9 %; factor 1.5 is
 // five of those.
 TEST(Autocorrelation, StandardErrorIsThatOfReplicates) {

@@ -25,8 +25,9 @@ TEST_F(Run, FolderHoldsWhatItIsSaidToHold) {
   const RunFolder run = RunFolder::open(outcome.folder);
   EXPECT_EQ(run.path().parent_path(), folder / "runs");
   EXPECT_TRUE(run.path().filename().string().starts_with("tiny-20"));
-  for (const fs::path& file : {run.config(), run.log(), run.timing(), run.metrics(), run.data_maps(), run.weights(),
-                               run.samples_file(), run.report(), run.done(), run.samples() / "manifest.json"}) {
+  for (const fs::path& file :
+       {run.config(), run.log(), run.timing(), run.metrics(), run.data_maps(), run.weights(), run.samples_file(),
+        run.report_json(), run.report(), run.done(), run.samples() / "manifest.json"}) {
     EXPECT_TRUE(fs::exists(file) && fs::file_size(file) > 0) << file;
   }
   for (const auto& [name, bytes] : test::files_below(run.path())) {

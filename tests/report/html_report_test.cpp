@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 
@@ -53,6 +54,7 @@ TEST_F(HtmlReport, EveryTextIsEscaped) {
   report.title = report.summary = report.footer = hostile;
   report.facts = {{hostile, hostile, hostile}};
   report.warnings = {hostile};
+  report.statements = {{hostile, Verdict::bad}};
   for (const bool folded : {false, true}) {
     report.sections.push_back({hostile,
                                hostile,
@@ -62,12 +64,12 @@ TEST_F(HtmlReport, EveryTextIsEscaped) {
                                folded});
   }
   const std::string html = to_html(report);
-  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  EXPECT_THAT(html, Not(HasSubstr("<script>alert")));
   std::size_t n = 0;
   for (std::size_t at = html.find(harmless); at != std::string::npos; at = html.find(harmless, at + 1)) ++n;
-  // title twice, summary, footer, fact x 3, warning; a section: heading, text, caption, columns x 2, cells x 2, note,
-  // figure's caption, preformatted, and the missing figure's file name after its last slash once in another form
-  EXPECT_EQ(n, 4u + 3u + 1u + 2u * 10u);
+  // title twice, summary, footer, fact x 3, warning, statement; a section: heading, text, caption twice, columns x 2, cells
+  // x 2, note, figure's caption, preformatted, and the missing figure's file name after its last slash once in another form
+  EXPECT_EQ(n, 4u + 3u + 1u + 1u + 2u * 11u);
 }
 
 TEST_F(HtmlReport, PlainSvgIsInlinedWithIdsOfItsOwn) {
@@ -122,13 +124,58 @@ TEST_F(HtmlReport, NothingIsLoadedFromElsewhere) {
   report.title = "t";
   report.sections.push_back({"Config", "a\n\nb", {}, {}, "x = 1", true});
   const std::string html = to_html(report);
-  EXPECT_THAT(html, Not(HasSubstr("http")));
+  EXPECT_THAT(html, Not(HasSubstr("http:")));
+  EXPECT_THAT(html, Not(HasSubstr("https:")));
+  EXPECT_THAT(html, Not(HasSubstr(" src=\"h")));
   EXPECT_THAT(html, Not(HasSubstr("<link")));
   EXPECT_THAT(html, Not(HasSubstr("@import")));
   EXPECT_THAT(html, HasSubstr("<p>a</p>\n<p>b</p>"));
   EXPECT_THAT(html, HasSubstr("<details><summary>Config</summary>"));
   write_report(folder_ / "report.html", report);
   EXPECT_EQ(read_text_file(folder_ / "report.html"), html);
+}
+
+// The policy names our script by its hash; one that differs by a byte would not run.
+TEST_F(HtmlReport, OnlyThePagesOwnScriptRuns) {
+  const std::string html = to_html({});
+  const std::size_t begin = html.find("<script>") + 8, end = html.find("</script>");
+  ASSERT_LT(begin, end);
+  EXPECT_EQ(html.find("<script", begin), std::string::npos) << "one script";
+  const fs::path script = put("script", html.substr(begin, end - begin)), hash = folder_ / "hash";
+  const std::string command =
+      "openssl dgst -sha256 -binary '" + script.string() + "' | openssl base64 -A > '" + hash.string() + "'";
+  if (std::system(command.c_str()) != 0) GTEST_SKIP() << "no openssl";
+  EXPECT_THAT(html, HasSubstr("script-src &#39;sha256-" + read_text_file(hash) + "&#39;"));
+  EXPECT_THAT(html, HasSubstr("default-src &#39;none&#39;"));
+}
+
+TEST_F(HtmlReport, VerdictsAreWords) {
+  Report report;
+  report.statements = {{"all is well", Verdict::good}, {"cost", Verdict::none}};
+  ReportTable table;
+  table.columns = {"diagnostic", "value"};
+  table.rows = {{"a", "1"}, {"b", "2"}, {"c", "3"}};
+  table.verdicts = {Verdict::good, Verdict::bad};  // none for the third
+  table.best = {{}, {1}};
+  report.sections.push_back({"Diagnostics", "", {table}, {}, "", false});
+  const std::string html = to_html(report);
+  EXPECT_THAT(html, HasSubstr("<li><span class=\"verdict good\">good</span>all is well</li>"));
+  EXPECT_THAT(html, HasSubstr("<li class=\"none\">cost</li>"));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"col\">verdict</th>"));
+  EXPECT_THAT(html, HasSubstr("<td>1</td><td><span class=\"verdict good\">good</span></td>"));
+  EXPECT_THAT(html,
+              HasSubstr("<td class=\"best\">2 <span>best</span></td><td><span class=\"verdict bad\">bad</span></td>"));
+  EXPECT_THAT(html, HasSubstr("<td>3</td><td></td>"));
+}
+
+TEST_F(HtmlReport, ALongPageHasContents) {
+  Report report;
+  for (const char* heading : {"One", "Two"}) report.sections.push_back({heading, "text", {}, {}, "", false});
+  EXPECT_THAT(to_html(report), Not(HasSubstr("<nav")));
+  report.sections.push_back({"Three & more", "text", {}, {}, "", true});
+  const std::string html = to_html(report);
+  EXPECT_THAT(html, HasSubstr("<li><a href=\"#s3\">Three &amp; more</a></li>"));
+  EXPECT_THAT(html, HasSubstr("<section id=\"s3\"><details>"));
 }
 
 TEST_F(HtmlReport, Numbers) {

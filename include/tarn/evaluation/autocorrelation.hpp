@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "tarn/core/matrix.hpp"
 
@@ -24,5 +25,9 @@ struct AutocorrelationTime {
 /// the largest, not the last, since irreversible chains have autocorrelations that swing. Throws `Error` unless
 /// `window_factor > 0`.
 AutocorrelationTime integrated_autocorrelation_time(MatrixView<const float> draws, double window_factor = 5.0);
+
+/// The autocorrelation itself at lags 0 to `max_lag` (at most n_draws - 1), of the same chains by the same mean; empty without spread
+/// or with fewer than two draws.
+std::vector<double> autocorrelation(MatrixView<const float> draws, std::int64_t max_lag);
 
 }  // namespace tarn

@@ -24,7 +24,8 @@ struct Metric {
 struct EvaluationOutcome {
   std::vector<Metric> metrics;
   std::vector<ReportFigure> figures;
-  std::vector<ReportTable> tables;  ///< beside that of the metrics
+  std::vector<ReportTable> tables;       ///< beside that of the metrics
+  std::vector<ReportCurve> curves = {};  ///< for pages about several runs
   std::vector<std::string> warnings;
 
   void add(std::string name, std::string label, double value, std::string note = {});
@@ -51,8 +52,12 @@ void write_metrics(const RunFolder& folder, const EvaluationOutcome& outcome);
 void evaluate_one_dimensional(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Image runs: sample grids beside real ones; share of chains that left the data, at the end and after further steps at the last level.
 void evaluate_images(const EvaluationInput& input, EvaluationOutcome& outcome);
-/// Where eight draws a chain or more were kept: R-hat, effective sample sizes and Monte-Carlo errors of the first outputs.
+/// Where eight draws a chain or more were kept: R-hat, effective sample sizes and Monte-Carlo errors of the first outputs, rank plots and
+/// autocorrelation.
 void evaluate_convergence(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Some of the chains once more, from their start: traces and, for known laws on the line and in the plane, the distance to the target
+/// against steps.
+void evaluate_course(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Any other run: moments of draws beside those of the data.
 void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 
@@ -64,10 +69,13 @@ Image grid_of_images(const Config& config, const PreparedData& data, MatrixView<
 void add_set_comparison(MatrixView<const float> draws, MatrixView<const float> real, const std::string& name,
                         const std::string& label, std::uint64_t seed, EvaluationOutcome& outcome);
 
-/// The parts that every report has: warnings, the table of results with the figures, the resolved config, the footer.
+/// The parts that every report has: what the run says of itself, warnings, diagnostics beside their thresholds, results beside their
+/// floors, each section with its figures, the resolved config, the footer.
 Report report_of_results(const EvaluationOutcome& outcome, const std::string& resolved_config, const Backend& backend);
+Report report_of_results(const EvaluationOutcome& outcome, const std::string& resolved_config,
+                         const std::string& footer);
 
-/// report.html of a run; the same for equal runs, so without wall-clock values.
+/// What the page of a run is made of; the same for equal runs. Times come from timing.jsonl when the page is made (run_page.hpp).
 Report make_report(const EvaluationInput& input, const EvaluationOutcome& outcome, const std::string& resolved_config);
 
 }  // namespace tarn

@@ -37,6 +37,7 @@ class RunFolder {
   std::filesystem::path samples() const { return path_ / "samples"; }
   std::filesystem::path samples_file() const { return path_ / "samples.nc"; }
   std::filesystem::path figures() const { return path_ / "figures"; }
+  std::filesystem::path report_json() const { return path_ / "report.json"; }
   std::filesystem::path report() const { return path_ / "report.html"; }
   std::filesystem::path done() const { return path_ / "DONE"; }
 

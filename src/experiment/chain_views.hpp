@@ -1,0 +1,29 @@
+// How chains look over time: traces, ranks, autocorrelation. Private to the evaluations.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tarn/experiment/evaluation_stage.hpp"
+#include "tarn/report/chain_figures.hpp"
+
+namespace tarn {
+
+/// Draws of some chains, one quantity after another.
+struct ChainView {
+  std::vector<std::string> names;      ///< "x_0", ...
+  std::vector<Matrix<float>> outputs;  ///< for each, `[n_chains, n_draws]`
+  std::vector<std::int64_t> steps;     ///< before each draw
+  std::vector<double> times;           ///< of each draw, in tau
+};
+
+/// Figures of ranks and autocorrelation, of draws that should all follow one law. `source` says in the captions whose they are.
+void add_rank_and_autocorrelation(const ChainView& view, const std::string& source, const RunFolder& folder,
+                                  EvaluationOutcome& outcome);
+/// The figure of traces; `levels` are marked.
+void add_traces(const ChainView& view, const std::vector<Marker>& levels, const std::string& caption,
+                const RunFolder& folder, EvaluationOutcome& outcome);
+
+inline const std::string convergence_heading = "Convergence";
+
+}  // namespace tarn

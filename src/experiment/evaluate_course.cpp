@@ -1,0 +1,168 @@
+// The way of some chains from their start: traces, and the distance to the target against steps. These are the run's own chains, run once
+// more with a draw kept now and then, since most runs keep the end only.
+#include <algorithm>
+#include <cmath>
+
+#include "chain_views.hpp"
+#include "plane.hpp"
+#include "tarn/evaluation/one_dimensional.hpp"
+
+namespace tarn {
+namespace {
+
+constexpr std::int64_t n_times = 120;       // draws along the way
+constexpr std::int64_t most_outputs = 4;    // kept of each draw
+constexpr std::int64_t most_chains = 2000;  // for distances
+constexpr double most_chain_steps = 2e7;    // likewise
+constexpr double most_bytes = 6e10;         // of weights read, some seconds
+constexpr std::int64_t n_slices = 32;
+constexpr std::int64_t fewest_kept = 8;  // draws of the run itself from which ranks are taken
+
+// Of each draw the first outputs, in the units of files.
+class CourseSink final : public Sink {
+ public:
+  CourseSink(const PreparedData& data, std::int64_t n_chains, std::int64_t n_draws)
+      : data_(data), n_kept_(std::min(data.n_outputs, most_outputs)), draws_(static_cast<std::size_t>(n_draws)) {
+    for (auto& x : draws_) x = Matrix<float>(n_chains, n_kept_);
+    steps_.resize(draws_.size());
+    times_.resize(draws_.size());
+  }
+
+  void take(const DrawBlock& block) override {
+    const auto at = static_cast<std::size_t>(block.draw);
+    steps_[at] = block.step;
+    times_[at] = block.time;
+    Matrix<float> x(block.x.rows, block.x.cols);
+    std::copy_n(block.x.data, block.x.size(), x.data());
+    if (data_.filter->kind() == "none") {
+      x = data_.to_data_units(x.view());
+    } else {
+      invert_scaling(data_.scaling, x);
+    }
+    for (std::int64_t i = 0; i < x.rows(); ++i) std::copy_n(x.row(i), n_kept_, draws_[at].row(block.first_chain + i));
+  }
+
+  const std::vector<Matrix<float>>& draws() const { return draws_; }
+  const std::vector<std::int64_t>& steps() const { return steps_; }
+
+  // Draws from `begin` on.
+  ChainView view(std::size_t begin = 0) const {
+    ChainView v;
+    const std::int64_t n = draws_[0].rows(), T = static_cast<std::int64_t>(draws_.size() - begin);
+    for (std::int64_t k = 0; k < n_kept_; ++k) {
+      v.names.push_back(fmt::format("x_{}", k));
+      Matrix<float> output(n, T);
+      for (std::int64_t t = 0; t < T; ++t) {
+        for (std::int64_t i = 0; i < n; ++i) output(i, t) = draws_[begin + static_cast<std::size_t>(t)](i, k);
+      }
+      v.outputs.push_back(std::move(output));
+    }
+    v.steps.assign(steps_.begin() + static_cast<std::ptrdiff_t>(begin), steps_.end());
+    v.times.assign(times_.begin() + static_cast<std::ptrdiff_t>(begin), times_.end());
+    return v;
+  }
+
+ private:
+  const PreparedData& data_;
+  std::int64_t n_kept_;
+  std::vector<Matrix<float>> draws_;
+  std::vector<std::int64_t> steps_;
+  std::vector<double> times_;
+};
+
+std::vector<Marker> level_markers(const std::vector<Stage>& stages, double scale) {
+  std::vector<Marker> markers;
+  std::int64_t step = 0;
+  const std::size_t every = (stages.size() + 9) / 10;
+  for (std::size_t l = 0; l < stages.size(); ++l) {
+    if (stages.size() > 1 && l % every == 0)
+      markers.push_back({static_cast<double>(step), fmt::format("σ {:.2g}", stages[l].sigma * scale)});
+    step += stages[l].n_steps;
+  }
+  return markers;
+}
+
+// The figure and its curves, `steps` and `distances` one a draw.
+void add_distance(const std::string& what, const CourseSink& course, std::vector<double> distances, double floor,
+                  const RunFolder& folder, EvaluationOutcome& out) {
+  ReportCurve c;
+  c.plot = "distance";
+  c.name = what;
+  c.x_label = "step";
+  c.y_label = what;
+  c.log_y = true;
+  for (const std::int64_t step : course.steps()) c.x.push_back(static_cast<double>(step));
+  c.y = std::move(distances);
+  ReportCurve exact = c;
+  exact.name = fmt::format("floor: {} exact draws", course.draws()[0].rows());
+  exact.reference = true;
+  exact.y.assign(exact.x.size(), floor);
+  const std::vector<ReportCurve> curves{c, exact};
+  if (const FigureFile file = draw(figure_curves("distance", "Distance to the target", curves), folder.figures())) {
+    out.figures.push_back(
+        {file.svg,
+         fmt::format("{} between the first {} chains and the data's law smoothed by the last noise level, from their "
+                     "start on. A curve that levels off above the floor has reached what was learned, not what was to "
+                     "be learned.",
+                     what, course.draws()[0].rows()),
+         false, convergence_heading});
+  }
+  out.curves.insert(out.curves.end(), curves.begin(), curves.end());
+}
+
+void distance_on_the_line(const EvaluationInput& in, const CourseSink& course, double sigma, EvaluationOutcome& out) {
+  const Law1d law = Law1d::from_target(*in.data.target, sigma);
+  std::vector<double> distances;
+  for (const Matrix<float>& x : course.draws())
+    distances.push_back(wasserstein_1(std::span(x.data(), static_cast<std::size_t>(x.size())), law).value);
+  const SamplingFloors floors =
+      sampling_floors(*in.data.target, sigma, course.draws()[0].rows(), {}, in.config.run.seed);
+  add_distance("W1", course, std::move(distances), floors.w1.mean, in.folder, out);
+}
+
+void distance_in_the_plane(const EvaluationInput& in, const CourseSink& course, double sigma, EvaluationOutcome& out) {
+  const PlaneReference law(*in.data.target, sigma, course.draws()[0].rows(), in.config.run.seed, n_slices);
+  std::vector<double> distances;
+  for (const Matrix<float>& x : course.draws()) distances.push_back(law.sliced()(x.view()));
+  const auto floor = law.floor([&](MatrixView<const float> set) { return law.sliced()(set); });
+  add_distance("sliced W2", course, std::move(distances), floor.mean, in.folder, out);
+}
+
+}  // namespace
+
+void evaluate_course(const EvaluationInput& in, EvaluationOutcome& out) {
+  const SamplingConfig& s = in.config.sampling;
+  const bool stationary = s.schedule == "last_level" && in.sampling.result.n_draws < fewest_kept;
+  const bool known = in.data.target && in.data.n_outputs <= 2 && in.data.n_inputs == 0;
+  const std::int64_t steps = n_steps(in.sampling.stages);
+  if (steps < 2) return;
+  std::int64_t n = stationary ? 64 : 4;
+  if (known) n = std::clamp(static_cast<std::int64_t>(most_chain_steps / static_cast<double>(steps)), n, most_chains);
+  n = std::min(n, s.chains);
+  // few chains on a large network wait for its weights at every step
+  const SamplingNetwork& network = in.training.levels.back();
+  const double weights = static_cast<double>(network.n_neurons() * (2 * network.n_outputs + network.n_inputs));
+  if (!known && 4.0 * weights * static_cast<double>(steps) > most_bytes) return;
+  SamplingSetup setup = make_sampling(in.config, in.data, in.training.levels, in.backend, {0, n});
+  setup.run.recording = {};
+  const std::int64_t thin = std::max<std::int64_t>(1, steps / n_times);
+  for (Stage& stage : setup.run.stages) {
+    stage.thin = thin;
+    stage.keep_end = true;
+  }
+  CourseSink course(in.data, n, n_draws(setup.run.stages));
+  run_chains(in.backend, setup.run, &course);
+
+  add_traces(course.view(), level_markers(setup.run.stages, in.data.scaling.scale),
+             fmt::format("The first {} chains from their start, {}.", std::min<std::int64_t>(n, 4),
+                         thin == 1 ? std::string("every step") : fmt::format("a draw every {} steps", thin)),
+             in.folder, out);
+  const double sigma = in.training.levels.back().sigma * in.data.scaling.scale;
+  if (known && in.data.n_outputs == 1) distance_on_the_line(in, course, sigma, out);
+  if (known && in.data.n_outputs == 2) distance_in_the_plane(in, course, sigma, out);
+  if (stationary)
+    add_rank_and_autocorrelation(course.view(course.draws().size() / 2),
+                                 fmt::format("the first {} chains, second half of their steps", n), in.folder, out);
+}
+
+}  // namespace tarn

@@ -1,0 +1,144 @@
+#include "thresholds.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace tarn {
+namespace {
+
+// Good and tolerable ends of a range; NaN is bad.
+Verdict at_most(double value, double good, double watch) {
+  return value <= good ? Verdict::good : value <= watch ? Verdict::watch : Verdict::bad;
+}
+Verdict at_least(double value, double good, double watch) {
+  return value >= good ? Verdict::good : value >= watch ? Verdict::watch : Verdict::bad;
+}
+
+const Metric* find(const EvaluationOutcome& outcome, std::string_view name) {
+  const auto found = std::ranges::find(outcome.metrics, name, &Metric::name);
+  return found == outcome.metrics.end() ? nullptr : &*found;
+}
+
+Verdict worst(Verdict a, Verdict b) { return std::max(a, b); }
+
+// Distances are no less than zero, and better the smaller they are.
+bool is_distance(std::string_view name) {
+  constexpr std::string_view kinds[] = {"kl_", "w1_", "w2_", "sliced_", "frechet_", "mmd", "energy_distance"};
+  return std::ranges::any_of(kinds, [&](std::string_view kind) { return name.starts_with(kind); });
+}
+
+// The "of N" of a metric's note; 0 where there is none.
+double of_how_many(const Metric& metric) {
+  return metric.note.starts_with("of ") ? std::strtod(metric.note.c_str() + 3, nullptr) : 0.0;
+}
+
+void say_convergence(const EvaluationOutcome& outcome, std::vector<ReportStatement>& out) {
+  const Metric* r_hat = find(outcome, "r_hat");
+  const Metric* bulk = find(outcome, "ess_bulk");
+  const Metric* tail = find(outcome, "ess_tail");
+  if (!r_hat || !bulk || !tail) {
+    out.push_back({"convergence not judged by kept draws: fewer than 8 of each chain", Verdict::none});
+    return;
+  }
+  const double ess = std::min(bulk->value, tail->value);
+  const Verdict verdict = worst(judge(*r_hat)->verdict, worst(judge(*bulk)->verdict, judge(*tail)->verdict));
+  const bool converged = judge(*r_hat)->verdict == Verdict::good;
+  out.push_back({fmt::format("{}: R-hat {}, {} effective draws or more", converged ? "converged" : "not converged",
+                             number_text(r_hat->value, 4), std::isnan(ess) ? "NaN" : count_text(ess)),
+                 verdict});
+}
+
+void say_chains(const EvaluationOutcome& outcome, std::vector<ReportStatement>& out) {
+  const Metric* lost = find(outcome, "chains_quarantined");
+  if (!lost) return;
+  if (lost->value == 0.0)
+    out.push_back({"no chain lost", Verdict::good});
+  else
+    out.push_back({fmt::format("{:.0f} chains lost {}", lost->value, lost->note), judge(*lost)->verdict});
+}
+
+// The first of these that was computed stands for the quality of the draws.
+void say_quality(const EvaluationOutcome& outcome, std::vector<ReportStatement>& out) {
+  constexpr std::string_view foremost[] = {"frechet_classifier",   "w1_smoothed",       "sliced_w2_smoothed",
+                                           "frechet_filter_space", "frechet_pca_space", "frechet_generated"};
+  const Metric* best = nullptr;
+  for (const std::string_view name : foremost) {
+    if (!best) best = find(outcome, name);
+  }
+  if (!best) {
+    for (const Metric& m : outcome.metrics) {
+      if (!std::isnan(m.floor) && !judge(m) && !m.name.ends_with("_gaussian")) {
+        best = &m;
+        break;
+      }
+    }
+  }
+  if (!best || std::isnan(best->floor)) return;
+  const std::string beside = beside_floor(*best);
+  out.push_back({fmt::format("{}: {}, {}", best->label, number_text(best->value), beside),
+                 beside == "at the floor" ? Verdict::good : Verdict::none});
+}
+
+}  // namespace
+
+std::optional<Judgement> judge(const Metric& m) {
+  const std::string_view name = m.name;
+  if (name == "r_hat") return Judgement{at_most(m.value, 1.01, 1.05), "at most 1.01"};
+  if (name == "ess_bulk" || name == "ess_tail") return Judgement{at_least(m.value, 400.0, 100.0), "at least 400"};
+  if (name == "chains_quarantined") {
+    const double all = of_how_many(m);
+    return Judgement{at_most(m.value, 0.0, 0.01 * all), "none; up to 1 % to watch"};
+  }
+  if (name == "largest_stable_dt") {
+    constexpr std::string_view word = "used: ";
+    const double used = m.note.starts_with(word) ? std::strtod(m.note.c_str() + word.size(), nullptr) : std::nan("");
+    return Judgement{at_least(m.value, 2.0 * used, used), "twice the dt used, at least"};
+  }
+  // An outward drift is no error while chains stay near the data: the noise of a run decides how far they get.
+  if (name == "outward_rate") return Judgement{m.value <= 0.0 ? Verdict::good : Verdict::watch, "at most 0"};
+  return std::nullopt;
+}
+
+std::string beside_floor(const Metric& m) {
+  if (std::isnan(m.floor) || std::isnan(m.value)) return "";
+  const double away = m.value - m.floor;
+  if (std::abs(away) <= 3.0 * m.floor_deviation) return is_distance(m.name) ? "at the floor" : "as exact draws";
+  if (is_distance(m.name) && away > 0.0 && m.floor > 0.0)
+    return fmt::format("{} × the floor", number_text(m.value / m.floor, 2));
+  return m.floor_deviation > 0.0 ? fmt::format("{} deviations off", number_text(std::abs(away) / m.floor_deviation, 2))
+                                 : "off";
+}
+
+std::vector<std::size_t> best_of(const std::string& name, const std::vector<double>& values) {
+  constexpr std::string_view less[] = {"chains_quarantined", "r_hat",         "score_error",
+                                       "stationary_kl",      "stationary_w1", "reconstruction"};
+  constexpr std::string_view more[] = {"ess_",      "fields_passed", "fields_r_squared", "coverage", "density",
+                                       "precision", "recall"};
+  const auto starts = [&](const auto& list) {
+    return std::ranges::any_of(list, [&](std::string_view start) { return name.starts_with(start); });
+  };
+  // what a baseline reaches says nothing of the run
+  const bool baseline = name.ends_with("_gaussian") || name.ends_with("_mixture") || name.ends_with("_best_fit");
+  const bool smaller = is_distance(name) || starts(less);
+  std::vector<double> finite;
+  std::ranges::copy_if(values, std::back_inserter(finite), [](double v) { return std::isfinite(v); });
+  if (baseline || !(smaller || starts(more)) || finite.size() < 2) return {};
+  const auto [low, high] = std::ranges::minmax(finite);
+  std::vector<std::size_t> best;
+  for (std::size_t i = 0; i < values.size() && low < high; ++i) {
+    if (values[i] == (smaller ? low : high)) best.push_back(i + 1);
+  }
+  return best;
+}
+
+std::vector<ReportStatement> statements(const EvaluationOutcome& outcome) {
+  std::vector<ReportStatement> out;
+  say_convergence(outcome, out);
+  say_chains(outcome, out);
+  say_quality(outcome, out);
+  return out;
+}
+
+}  // namespace tarn
