@@ -144,6 +144,46 @@ double frechet_distance(const GaussianMoments& a, const GaussianMoments& b) {
   return std::max(result, 0.0);
 }
 
+FrechetReference::FrechetReference(const GaussianMoments& reference)
+    : mean_(reference.mean()), root_(reference.dimension(), reference.dimension()) {
+  Matrix<double> C = reference.covariance();
+  for (std::int64_t j = 0; j < C.rows(); ++j) trace_ += C(j, j);
+  const std::vector<double> values = eigen(C, true);
+  for (std::int64_t i = 0; i < C.rows(); ++i) {
+    const double root = std::sqrt(std::max(values[i], 0.0));
+    for (std::int64_t j = 0; j < C.rows(); ++j) root_(i, j) = root * C(j, i);
+  }
+}
+
+double FrechetReference::operator()(MatrixView<const float> rows) const {
+  const std::int64_t n = rows.rows, D = root_.rows();
+  require(rows.cols == D, "a Frechet distance needs one space; found {} and {} dimensions", rows.cols, D);
+  if (n < 2) return std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> mean(static_cast<std::size_t>(D), 0.0);
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < D; ++j) mean[j] += rows(i, j);
+  }
+  for (double& value : mean) value /= static_cast<double>(n);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(n - 1));
+  Matrix<double> X(n, D), Z(n, D);
+  double result = trace_;
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < D; ++j) {
+      X(i, j) = scale * (rows(i, j) - mean[j]);
+      result += X(i, j) * X(i, j);
+    }
+  }
+  for (std::int64_t j = 0; j < D; ++j) result += (mean[j] - mean_[j]) * (mean[j] - mean_[j]);
+  // The trace is that of the square root of Z^T Z, Z = X R^T, whose eigenvalues other than 0 are those of Z Z^T.
+  const auto d = static_cast<int>(D), m = static_cast<int>(n), side = std::min(d, m);
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, d, d, 1.0, X.data(), d, root_.data(), d, 0.0, Z.data(), d);
+  Matrix<double> S(side, side);
+  cblas_dsyrk(CblasRowMajor, CblasLower, d <= m ? CblasTrans : CblasNoTrans, side, d <= m ? m : d, 1.0, Z.data(), d,
+              0.0, S.data(), side);
+  for (const double value : eigen(S, false)) result -= 2.0 * std::sqrt(std::max(value, 0.0));
+  return std::max(result, 0.0);
+}
+
 FrechetFloor frechet_floor(MatrixView<const float> real, std::int64_t n, std::uint64_t seed,
                            std::int64_t n_replicates) {
   require(real.rows >= 4 && n >= 2 && n_replicates >= 1,

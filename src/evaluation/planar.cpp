@@ -101,10 +101,16 @@ SlicedDistance::SlicedDistance(MatrixView<const float> reference, std::int64_t n
 }
 
 double SlicedDistance::operator()(MatrixView<const float> draws) const {
+  std::vector<std::vector<float>> projections;
+  for (const auto& direction : directions_) projections.push_back(sorted_finite(projection(draws, direction)));
+  return from_sorted(projections);
+}
+
+double SlicedDistance::from_sorted(const std::vector<std::vector<float>>& projections) const {
+  require(projections.size() == directions_.size(), "projections on {} directions, expected {}", projections.size(),
+          directions_.size());
   double sum = 0.0;
-  for (std::size_t k = 0; k < directions_.size(); ++k) {
-    sum += wasserstein_power<2>(sorted_finite(projection(draws, directions_[k])), sorted_[k]);
-  }
+  for (std::size_t k = 0; k < directions_.size(); ++k) sum += wasserstein_power<2>(projections[k], sorted_[k]);
   return std::sqrt(sum / static_cast<double>(directions_.size()));
 }
 

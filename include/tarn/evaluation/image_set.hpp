@@ -52,6 +52,21 @@ class GaussianMoments {
 /// only. Throws `Error` where the dimensions differ or a set has fewer than two rows.
 double frechet_distance(const GaussianMoments& a, const GaussianMoments& b);
 
+/// Frechet distances of many small sets to one reference, whose square root is taken once.
+class FrechetReference {
+ public:
+  /// Throws `Error` with fewer than two rows in the reference.
+  explicit FrechetReference(const GaussianMoments& reference);
+  /// Of finite rows `[n, D]`, as `frechet_distance`; with n < D by products of the rows, in order n D^2. NaN with fewer than two rows.
+  /// Throws `Error` for another D.
+  double operator()(MatrixView<const float> rows) const;
+
+ private:
+  std::vector<double> mean_;
+  Matrix<double> root_;  // [D, D], R with R^T R the covariance
+  double trace_ = 0.0;
+};
+
 struct FrechetFloor {
   double mean = 0.0;
   double deviation = 0.0;

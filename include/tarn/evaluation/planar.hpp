@@ -8,6 +8,7 @@
 
 #include "tarn/core/matrix.hpp"
 #include "tarn/core/target.hpp"
+#include "tarn/evaluation/resampling.hpp"
 
 namespace tarn {
 
@@ -48,6 +49,9 @@ class SlicedDistance {
   /// Sliced 2-Wasserstein distance (Rabin et al. 2012): the root of the mean over directions of the squared 2-Wasserstein
   /// distance of the projections.
   double operator()(MatrixView<const float> draws) const;
+  /// The same from the draws' projections on the directions, each ascending and finite: `[n_directions][n]`.
+  double from_sorted(const std::vector<std::vector<float>>& projections) const;
+  const std::vector<std::vector<double>>& directions() const { return directions_; }
 
  private:
   std::vector<std::vector<double>> directions_;
@@ -76,11 +80,7 @@ struct PlanarHistogram {
 PlanarHistogram planar_histogram(MatrixView<const float> draws, std::int64_t n_bins, const double (&low)[2],
                                  const double (&high)[2]);
 
-/// A statistic with a bootstrap percentile interval (Efron 1979).
-struct Interval {
-  double value = 0.0, low = 0.0, high = 0.0;
-};
-/// Excess kurtosis of the finite values with its 95 % interval from `n_resamples` resamples; `which` keeps the noise of several
+/// Excess kurtosis of the finite values with its 95 % bootstrap percentile interval (Efron 1979) from `n_resamples` resamples; `which` keeps the noise of several
 /// intervals apart. For heavy tails the interval is too short: the kurtosis of a sample is carried by its few largest values.
 Interval excess_kurtosis_interval(std::span<const float> values, std::uint64_t seed, std::uint64_t which,
                                   std::int64_t n_resamples = 200);
