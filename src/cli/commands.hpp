@@ -31,5 +31,6 @@ void add_weights(CLI::App& app, Action& action);  ///< import, export
 void add_merge(CLI::App& app, Action& action);
 void add_devices(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
+void add_train_classifier(CLI::App& app, Action& action);
 
 }  // namespace tarn::cli

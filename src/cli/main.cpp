@@ -40,9 +40,10 @@ int main(int argc, char** argv) {
   app.add_flag("-q,--quiet", quiet, "Warnings and errors only");
 
   tarn::cli::Action action;
-  for (auto* add : {tarn::cli::add_run, tarn::cli::add_sample, tarn::cli::add_resume, tarn::cli::add_score,
-                    tarn::cli::add_evaluate, tarn::cli::add_report, tarn::cli::add_compare, tarn::cli::add_inspect,
-                    tarn::cli::add_weights, tarn::cli::add_merge, tarn::cli::add_devices, tarn::cli::add_check}) {
+  for (auto* add :
+       {tarn::cli::add_run, tarn::cli::add_sample, tarn::cli::add_resume, tarn::cli::add_score, tarn::cli::add_evaluate,
+        tarn::cli::add_report, tarn::cli::add_compare, tarn::cli::add_inspect, tarn::cli::add_weights,
+        tarn::cli::add_merge, tarn::cli::add_devices, tarn::cli::add_check, tarn::cli::add_train_classifier}) {
     add(app, action);
   }
   app.failure_message([](const CLI::App*, const CLI::Error& error) {

@@ -1,7 +1,9 @@
-// The autoencoder's loss and its gradient, written out by hand; a template so that tests can run it in double.
+// Dense networks, their losses and gradients, written out by hand; templates so that tests can run them in double.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "blocked_product.hpp"
@@ -47,39 +49,37 @@ struct DensePass {
   }
 };
 
-/// Returns `1/(2B) sum_i |net(x_i) - x_i|^2` for rows `x` `[B, P]` and leaves its gradient in `pass`. With
-/// `h_l = phi(h_{l-1} W_l^T + b_l)`, and g_l the derivative by the argument of phi,
-///
-///     g_last = (h_last - x) / B,   g_{l-1} = (g_l W_l) * phi'_{l-1},   dW_l = g_l^T h_{l-1},   db_l = sum_rows g_l.
+/// Outputs of all layers for rows `x` `[B, P]`: `h_l = phi(h_{l-1} W_l^T + b_l)`, h_0 = x.
 template <class T>
-double loss_and_gradient(const DenseNet<T>& net, std::type_identity_t<MatrixView<const T>> x, DensePass<T>& pass) {
-  const auto B = x.rows;
-  const std::size_t last = net.layers.size() - 1;
-  const auto below = [&](std::size_t l) { return l == 0 ? x : MatrixView<const T>(pass.h[l - 1].view()); };
-  for (std::size_t l = 0; l <= last; ++l) {
+void forward(const DenseNet<T>& net, std::type_identity_t<MatrixView<const T>> x, DensePass<T>& pass) {
+  for (std::size_t l = 0; l < net.layers.size(); ++l) {
     const auto& layer = net.layers[l];
     auto h = pass.h[l].view();
-    for (std::int64_t i = 0; i < B; ++i) std::copy_n(layer.b.data(), h.cols, h.row(i));
-    blocked_product<T>(Transposed::no, below(l), Transposed::yes, layer.W, h, T(1), T(1));
+    for (std::int64_t i = 0; i < x.rows; ++i) std::copy_n(layer.b.data(), h.cols, h.row(i));
+    blocked_product<T>(Transposed::no, l == 0 ? x : MatrixView<const T>(pass.h[l - 1].view()), Transposed::yes, layer.W,
+                       h, T(1), T(1));
     if (net.is_linear(l)) continue;
     for (std::int64_t k = 0; k < h.size(); ++k) {
       const T u = h.data[k];
       h.data[k] = net.phi == Nonlinearity::relu ? (u < T(0) ? T(0) : u) : tanh_of(u);  // lets NaN through
     }
   }
-  double loss = 0.0;
-  for (std::int64_t k = 0; k < x.size(); ++k) {
-    const T e = pass.h[last].data()[k] - x.data[k];
-    loss += static_cast<double>(e) * static_cast<double>(e);
-    pass.g[last].data()[k] = e / static_cast<T>(B);
-  }
-  for (std::size_t l = last + 1; l-- > 0;) {
+}
+
+/// From the derivative g_last of the loss by the last layer's outputs, in `pass.g`, to the gradient, also in `pass`. With g_l the
+/// derivative by the argument of phi,
+///
+///     g_{l-1} = (g_l W_l) * phi'_{l-1},   dW_l = g_l^T h_{l-1},   db_l = sum_rows g_l.
+template <class T>
+void backward(const DenseNet<T>& net, std::type_identity_t<MatrixView<const T>> x, DensePass<T>& pass) {
+  for (std::size_t l = net.layers.size(); l-- > 0;) {
     auto& dW = pass.gradient[l].W;
     auto& db = pass.gradient[l].b;
     const auto g = pass.g[l].view();
-    blocked_product<T>(Transposed::yes, g, Transposed::no, below(l), dW.view());
+    blocked_product<T>(Transposed::yes, g, Transposed::no, l == 0 ? x : MatrixView<const T>(pass.h[l - 1].view()),
+                       dW.view());
     std::fill_n(db.data(), db.size(), T(0));
-    for (std::int64_t i = 0; i < B; ++i) {
+    for (std::int64_t i = 0; i < x.rows; ++i) {
       for (std::int64_t j = 0; j < g.cols; ++j) db(0, j) += g(i, j);
     }
     if (l == 0) break;
@@ -91,7 +91,44 @@ double loss_and_gradient(const DenseNet<T>& net, std::type_identity_t<MatrixView
       lower.data[k] *= net.phi == Nonlinearity::relu ? (a > T(0) ? T(1) : T(0)) : T(1) - a * a;
     }
   }
-  return loss / (2.0 * static_cast<double>(B));
+}
+
+/// Returns the autoencoder's loss `1/(2B) sum_i |net(x_i) - x_i|^2` for rows `x` `[B, P]` and leaves its gradient in `pass`.
+template <class T>
+double loss_and_gradient(const DenseNet<T>& net, std::type_identity_t<MatrixView<const T>> x, DensePass<T>& pass) {
+  forward<T>(net, x, pass);
+  double loss = 0.0;
+  for (std::int64_t k = 0; k < x.size(); ++k) {
+    const T e = pass.h.back().data()[k] - x.data[k];
+    loss += static_cast<double>(e) * static_cast<double>(e);
+    pass.g.back().data()[k] = e / static_cast<T>(x.rows);
+  }
+  backward<T>(net, x, pass);
+  return loss / (2.0 * static_cast<double>(x.rows));
+}
+
+/// Returns the cross entropy `-1/B sum_i log softmax(net(x_i))_{labels_i}` in nats for rows `x` `[B, P]` and leaves its gradient in `pass`.
+/// `labels` `[B]` are numbers of outputs.
+template <class T>
+double cross_entropy_and_gradient(const DenseNet<T>& net, std::type_identity_t<MatrixView<const T>> x,
+                                  std::span<const int> labels, DensePass<T>& pass) {
+  forward<T>(net, x, pass);
+  double loss = 0.0;
+  const auto& out = pass.h.back();
+  for (std::int64_t i = 0; i < x.rows; ++i) {
+    const T* u = out.row(i);
+    T* g = pass.g.back().row(i);
+    const T largest = *std::max_element(u, u + out.cols());
+    T sum = T(0);
+    for (std::int64_t c = 0; c < out.cols(); ++c) sum += g[c] = std::exp(u[c] - largest);
+    const auto label = labels[static_cast<std::size_t>(i)];
+    loss -= static_cast<double>(u[label] - largest - std::log(sum));
+    for (std::int64_t c = 0; c < out.cols(); ++c) {
+      g[c] = (g[c] / sum - (c == label ? T(1) : T(0))) / static_cast<T>(x.rows);
+    }
+  }
+  backward<T>(net, x, pass);
+  return loss / static_cast<double>(x.rows);
 }
 
 }  // namespace tarn

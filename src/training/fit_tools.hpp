@@ -3,6 +3,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <span>
+#include <type_traits>
 #include <vector>
 
 #include "tarn/core/matrix.hpp"
@@ -12,7 +14,10 @@
 namespace tarn {
 
 /// Chain numbers of `Stream::filter_init`: what is drawn, in the bits from 40 up.
-inline constexpr std::uint64_t atom_chains = std::uint64_t{1} << 40, dense_chains = std::uint64_t{1} << 41;
+inline constexpr std::uint64_t atom_chains = std::uint64_t{1} << 40, dense_chains = std::uint64_t{1} << 41,
+                               classifier_chains = std::uint64_t{1} << 42;
+/// Epochs of `Stream::filter_order` from here on belong to classifiers: their batches, and which rows they are trained on.
+inline constexpr std::int64_t classifier_epochs = std::int64_t{1} << 30, classifier_split = std::int64_t{1} << 31;
 
 /// Means of the columns. Throws `Error` naming the first column with a value that is not finite.
 inline std::vector<double> finite_means(MatrixView<const float> x, const char* what) {
@@ -35,19 +40,26 @@ inline void check_batches(std::int64_t epochs, std::int64_t batch_size, std::int
   }
 }
 
-/// Calls `step(number of the step, rows of the batch)` for `epochs` passes over the data.
+/// Calls `step(number of the step, rows of the batch)`, or `step(number, rows, their indices in x)`, for `epochs` passes over the data in
+/// the orders of epochs `first_epoch ...`.
 template <class Step>
 void for_each_batch(MatrixView<const float> x, std::int64_t epochs, std::int64_t batch_size, std::uint64_t seed,
-                    Step&& step) {
+                    Step&& step, std::int64_t first_epoch = 0) {
   Matrix<float> batch(batch_size, x.cols);
   const auto per_epoch = x.rows / batch_size;
   for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
-    const auto order = epoch_order(seed, Stream::filter_order, x.rows, epoch);
+    const auto order = epoch_order(seed, Stream::filter_order, x.rows, first_epoch + epoch);
     for (std::int64_t s = 0; s < per_epoch; ++s) {
       for (std::int64_t i = 0; i < batch_size; ++i) {
         std::copy_n(x.row(order[static_cast<std::size_t>(s * batch_size + i)]), x.cols, batch.row(i));
       }
-      step(epoch * per_epoch + s, batch);
+      const std::int64_t number = epoch * per_epoch + s;
+      if constexpr (std::is_invocable_v<Step, std::int64_t, MatrixView<const float>, std::span<const std::int64_t>>) {
+        step(number, batch,
+             std::span(order).subspan(static_cast<std::size_t>(s * batch_size), static_cast<std::size_t>(batch_size)));
+      } else {
+        step(number, batch);
+      }
     }
   }
 }
