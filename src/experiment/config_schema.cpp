@@ -240,6 +240,8 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(evaluation.generation_budget), .doc = "the largest budget of a chain: products of a row with a weight matrix", .unit = "products", .low = 1, .high = kMaxCount, .models = hee},
       {TARN_KEY(evaluation.generation_chains), .doc = "chains that each of them takes", .unit = "chains", .low = 4, .high = 1048576, .models = hee},
       {TARN_KEY(evaluation.grid), .doc = "images: rows and columns of the grid of samples", .low = 1, .high = 100},
+      {TARN_KEY(evaluation.mixture), .doc = "images: components of the Gaussian mixture that draws are read against, at most one for five rows a dimension; 0: none", .low = 0, .high = 10000, .models = networks},
+      {TARN_KEY(evaluation.classifier), .doc = "images: classifier whose features and classes draws are judged by; `auto`: trained on half of the labelled images with the seed of the run; otherwise a file of `tarn train-classifier`; empty: none", .models = networks},
       {TARN_KEY(evaluation.last_level_steps), .doc = "images: further steps at the last level, judged beside the samples; 0: none", .unit = "steps", .low = 0, .high = kMaxCount, .models = networks, .recipe = true},
       {TARN_KEY(evaluation.last_level_chains), .doc = "images: the first so many chains take those further steps", .low = 1, .high = kMaxCount, .models = networks},
   };

@@ -45,7 +45,7 @@ Image grid_of_images(const Config& config, const PreparedData& data, MatrixView<
   return image_grid(first_images(data, x, n), layout, range);
 }
 
-void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
+Matrix<float> evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   const Matrix<float>& draws = in.sampling.result.last_draw;
   const NormCount count = count_beyond(draws, in.data.largest_norm);
   const auto share = [](const NormCount& c) {
@@ -57,12 +57,8 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   out.figures.push_back({write_grids(in, draws, "samples"),
                          "Left: final draws of the chains. Right: real images, seen through the same filter.", true});
 
-  Matrix<float> rows(in.data.rows.rows(), in.data.n_outputs);
-  for (std::int64_t i = 0; i < rows.rows(); ++i) std::copy_n(in.data.rows.row(i), rows.cols(), rows.row(i));
-  add_set_comparison(draws, rows, "filter_space", "in filter space", in.config.run.seed, out);
-
   const std::int64_t more = in.config.evaluation.last_level_steps;
-  if (more <= 0) return;
+  if (more <= 0) return {};
   // The paper's network is the last level left alone: some of the chains go on there.
   const SamplingNetwork& last = in.training.levels.back();
   const std::int64_t n = std::min(in.config.evaluation.last_level_chains, draws.rows());
@@ -89,7 +85,7 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
   run.initial.kind = InitialKind::file;
   run.initial.rows = start.view();
   run.denoise = final_denoise(in.config.sampling);
-  const SamplingResult after = run_chains(in.backend, run, nullptr);
+  SamplingResult after = run_chains(in.backend, run, nullptr);
   const NormCount later = count_beyond(after.last_draw, in.data.largest_norm);
   out.add("chains_beyond_after_last_level", fmt::format("the same after {} further steps at the last level", more),
           static_cast<double>(later.n_beyond + later.n_not_finite), share(later));
@@ -99,6 +95,7 @@ void evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {
                                      "last level's network alone.",
                                      more, static_cast<double>(more) * stage.dt),
                          true});
+  return std::move(after.last_draw);
 }
 
 }  // namespace tarn

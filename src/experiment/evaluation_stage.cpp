@@ -25,6 +25,13 @@ nlohmann::ordered_json number(double value) {
   return value;
 }
 
+// Ends of an interval, where there are any.
+void put_interval(nlohmann::ordered_json& line, const std::string& prefix, const Interval& interval) {
+  if (std::isnan(interval.low)) return;
+  line[prefix + "low"] = number(interval.low);
+  line[prefix + "high"] = number(interval.high);
+}
+
 std::string json_line(const Metric& m) {
   nlohmann::ordered_json line;
   line["kind"] = "evaluation";
@@ -34,6 +41,17 @@ std::string json_line(const Metric& m) {
   if (!std::isnan(m.floor)) {
     line["floor"] = number(m.floor);
     line["floor_deviation"] = number(m.floor_deviation);
+  }
+  if (m.quality) {
+    const QualityFigure& q = *m.quality;
+    put_interval(line, "", q.draws);
+    put_interval(line, "floor_", q.real);
+    if (!std::isnan(q.mixture.value)) line["mixture"] = number(q.mixture.value);
+    put_interval(line, "mixture_", q.mixture);
+    line["gaussian"] = number(q.gaussian.value);
+    put_interval(line, "gaussian_", q.gaussian);
+    line["n"] = q.n;
+    line["n_reference"] = q.n_reference;
   }
   if (!m.note.empty()) line["note"] = m.note;
   return line.dump();
@@ -83,13 +101,18 @@ void training_figure(const EvaluationInput& in, EvaluationOutcome& outcome) {
 }  // namespace
 
 void EvaluationOutcome::add(std::string name, std::string label, double value, std::string note) {
-  metrics.push_back({std::move(name), std::move(label), value, std::numeric_limits<double>::quiet_NaN(),
-                     std::numeric_limits<double>::quiet_NaN(), std::move(note)});
+  metrics.push_back({std::move(name),
+                     std::move(label),
+                     value,
+                     std::numeric_limits<double>::quiet_NaN(),
+                     std::numeric_limits<double>::quiet_NaN(),
+                     std::move(note),
+                     {}});
 }
 
 void EvaluationOutcome::add_with_floor(std::string name, std::string label, double value, double floor,
                                        double floor_deviation) {
-  metrics.push_back({std::move(name), std::move(label), value, floor, floor_deviation, {}});
+  metrics.push_back({std::move(name), std::move(label), value, floor, floor_deviation, {}, {}});
 }
 
 void evaluate_moments(const EvaluationInput& in, EvaluationOutcome& outcome) {
@@ -150,7 +173,8 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   if (in.data.target && in.data.n_outputs == 1 && in.data.n_inputs == 0 && in.data.target->has_density(0.0)) {
     evaluate_one_dimensional(in, outcome);
   } else if (in.data.image) {
-    evaluate_images(in, outcome);
+    const Matrix<float> continued = evaluate_images(in, outcome);
+    evaluate_quality(in, continued, outcome);
   } else {
     evaluate_moments(in, outcome);
     if (in.data.target && in.data.n_outputs == 2 && in.data.n_inputs == 0) {
@@ -183,7 +207,7 @@ ReportTable results_table(const EvaluationOutcome& outcome) {
   ReportTable table;
   table.columns = {"figure of merit", "value", "floor", "beside the floor", "remark"};
   for (const Metric& metric : outcome.metrics) {
-    if (judge(metric)) continue;
+    if (metric.quality || judge(metric)) continue;
     table.rows.push_back(
         {metric.label, text_of(metric.value),
          std::isnan(metric.floor) ? "" : fmt::format("{:.3g} ± {:.2g}", metric.floor, metric.floor_deviation),

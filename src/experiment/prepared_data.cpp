@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "fit_filter.hpp"
+#include "labelled_images.hpp"
 #include "tarn/data/batches.hpp"
 #include "tarn/data/mapped_batches.hpp"
 #include "tarn/data/synthetic.hpp"
@@ -128,9 +129,8 @@ PreparedData prepare_items(const Config& config, Dataset set, const Matrix<float
   return data;
 }
 
-PreparedData prepare_set(const Config& config, const PreparedData* maps = nullptr) {
-  require_data_path(config);
-  const DataConfig& d = config.data;
+// The items with their labels, before classes are chosen.
+Dataset read_all_items(const DataConfig& d) {
   Dataset set =
       read_dataset(parse_dataset_kind(d.kind), d.path, {d.max_items > 0 ? d.max_items : ReadOptions{}.max_items});
   if (!d.labels.empty()) {
@@ -140,6 +140,13 @@ PreparedData prepare_set(const Config& config, const PreparedData* maps = nullpt
     }
     set.labels.resize(static_cast<std::size_t>(set.x.rows()));
   }
+  return set;
+}
+
+PreparedData prepare_set(const Config& config, const PreparedData* maps = nullptr) {
+  require_data_path(config);
+  const DataConfig& d = config.data;
+  Dataset set = read_all_items(d);
   Matrix<float> u = d.condition.empty() ? Matrix<float>(set.x.rows(), 0) : read_condition(d.condition, set);
   Matrix<float> features;
   if (config.filter.kind == "features") features = read_item_rows(config.filter.features, set, "features");
@@ -182,6 +189,13 @@ PreparedData measured(PreparedData data, const Config& config) {
 }
 
 }  // namespace
+
+Dataset read_items(const Config& config) {
+  require_data_path(config);
+  Dataset set = read_all_items(config.data);
+  keep_classes(config.data, set, {});
+  return set;
+}
 
 std::unique_ptr<BatchSource> PreparedData::batches() const {
   if (target) return std::make_unique<SyntheticBatches>(target, scaling, seed, epoch_size);

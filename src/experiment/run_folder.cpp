@@ -44,18 +44,22 @@ RunFolder RunFolder::open(const fs::path& path) {
   return folder;
 }
 
-RunFolder RunFolder::create_evaluation() const {
+RunFolder RunFolder::create_numbered(const fs::path& out, const std::string& name) {
   std::error_code error;
+  fs::create_directories(out, error);
+  if (error) fail("{}: the folder cannot be made: {}", out.string(), error.message());
   for (int number = 1; number < 10000; ++number) {
-    RunFolder folder(path_ / fmt::format("evaluation-{}", number));
+    RunFolder folder(out / fmt::format("{}-{}", name, number));
     if (fs::create_directory(folder.path(), error)) {
       fs::create_directory(folder.figures());
       return folder;
     }
     if (error) fail("{}: the folder of an evaluation cannot be made: {}", folder.path().string(), error.message());
   }
-  fail("{}: no free name for an evaluation", path_.string());
+  fail("{}: no free name for an evaluation", out.string());
 }
+
+RunFolder RunFolder::create_evaluation() const { return create_numbered(path_, "evaluation"); }
 
 fs::path RunFolder::level_file(std::int64_t level) const {
   return checkpoints() / fmt::format("level-{:02}.safetensors", level);

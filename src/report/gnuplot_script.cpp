@@ -243,6 +243,7 @@ class Script {
     if (p.x_range) line("set xtics {}", tick_step(*p.x_range, (right - left) / 75.0));
     if (p.y_range && !p.log_y) line("set ytics {}", tick_step(*p.y_range, (bottom - top) / 40.0));
     line("set xtics offset 0,0.2");
+    if (p.no_x_ticks) line("unset xtics");
     if (p.bare) line("set border 15\nunset xtics\nunset ytics\nunset grid");
     if (!p.title.empty()) {
       line("set label 1 {} at graph 0,1 left offset 0,0.9 font ',13' textcolor rgb '{}'", quoted(p.title), ink);

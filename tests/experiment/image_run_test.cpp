@@ -37,6 +37,10 @@ class ImageRun : public RunTest {
     }
     test::write_text(folder / "blobs-idx3-ubyte", bytes);
     write_npy(folder / "places.npy", places.view());
+    bytes.clear();
+    for (const int value : {2049, n_images}) big_endian(static_cast<std::uint32_t>(value));
+    for (int i = 0; i < n_images; ++i) bytes += static_cast<char>(i % 5);
+    test::write_text(folder / "blobs-labels-idx1-ubyte", bytes);
   }
   std::vector<std::string> settings() const { return {"data.path=\"" + (folder / "blobs-idx3-ubyte").string() + "\""}; }
   const std::string text =
@@ -95,6 +99,48 @@ TEST_F(ImageRun, EndsWithGridsAndDecodedDraws) {
     // shift and scale there and back: a few half ulp of values about 1
     ASSERT_NEAR(decoded[static_cast<std::size_t>(i)], expected.data()[i], 1e-5);
   }
+}
+
+// Every figure of docs/quality.md with its interval, its floor and the Gaussian's; by a classifier too, of the draws and of the chains that
+// went on. Equal runs give equal bytes, and a file of a classifier serves as one trained on the way.
+TEST_F(ImageRun, IsJudgedByAClassifier) {
+  auto overrides = settings();
+  overrides.push_back("data.labels=\"" + (folder / "blobs-labels-idx1-ubyte").string() + "\"");
+  overrides.push_back("evaluation.classifier=auto");
+  const RunOutcome outcome = run_experiment(parse_config(text, "blobs.toml", overrides), {folder / "a", 2});
+  std::map<std::string, Metric> metrics;
+  for (const Metric& m : outcome.metrics) metrics[m.name] = m;
+  EXPECT_GT(metrics.at("classifier_accuracy").value, 0.5) << "five places, 12 steps: far above 0.2";
+  const auto expect_judged = [&](const std::string& name, std::int64_t n) {
+    ASSERT_TRUE(metrics.contains(name)) << name;
+    const Metric& m = metrics[name];
+    ASSERT_TRUE(m.quality.has_value()) << name;
+    EXPECT_TRUE(std::isfinite(m.value) && std::isfinite(m.floor)) << name;
+    EXPECT_LE(m.quality->draws.low, m.value) << name;
+    EXPECT_GE(m.quality->draws.high, m.value) << name;
+    EXPECT_EQ(m.quality->n, n) << name;
+    EXPECT_TRUE(std::isfinite(m.quality->mixture.value)) << name << ": 10 components fit 300 rows of 6";
+    EXPECT_TRUE(std::isfinite(m.quality->gaussian.value)) << name;
+  };
+  for (const char* name : {"frechet", "sliced_w2", "energy_distance", "squared_mmd", "precision", "coverage"})
+    expect_judged(std::string(name) + "_filter_space", 40);
+  for (const char* name : {"frechet", "class_tv", "confidence"}) {
+    expect_judged(std::string(name) + "_classifier", 40);
+    expect_judged(std::string(name) + "_classifier_continued", 15);
+  }
+  EXPECT_GT(metrics.at("confidence_classifier").floor, 0.3);
+  EXPECT_LE(metrics.at("confidence_classifier").floor, 1.0);
+  EXPECT_TRUE(std::filesystem::exists(outcome.folder / "figures" / "quality_filter_space.svg"));
+
+  const RunOutcome again = run_experiment(parse_config(text, "blobs.toml", overrides), {folder / "b", 2});
+  test::expect_same_files(outcome.folder, again.folder);
+  overrides.back() = "evaluation.classifier=\"" + (outcome.folder / "classifier.safetensors").string() + "\"";
+  const RunOutcome given = run_experiment(parse_config(text, "blobs.toml", overrides), {folder / "c", 2});
+  for (const Metric& m : given.metrics) {
+    if (m.name == "frechet_classifier") EXPECT_EQ(m.value, metrics.at("frechet_classifier").value);
+  }
+  overrides.back() = "evaluation.classifier=nothing.safetensors";
+  EXPECT_THROW(run_experiment(parse_config(text, "blobs.toml", overrides), {folder / "d", 2}), Error);
 }
 
 // Inputs reach training, the chains, and the further steps at the last level.

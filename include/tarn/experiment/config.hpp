@@ -271,6 +271,8 @@ struct EvaluationConfig {
   std::int64_t generation_budget = 4096;  ///< ... with up to so many matrix products a chain
   std::int64_t generation_chains = 2000;  ///< ... by so many chains each
   std::int64_t grid = 10;                 ///< images: a grid of so many rows and columns
+  std::int64_t mixture = 100;  ///< images: components of the Gaussian mixture that draws are read against; 0 = none
+  std::string classifier;      ///< images with labels: "auto" trains one on half of them, else a file; empty = none
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
   std::int64_t last_level_chains = 1000;  ///< images: chains that take those further steps
   bool operator==(const EvaluationConfig&) const = default;

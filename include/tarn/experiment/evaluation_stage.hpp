@@ -1,9 +1,11 @@
 // What a run was worth: figures of merit with their floors, figures, image grids; and the page that shows them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "tarn/evaluation/quality.hpp"
 #include "tarn/experiment/stages.hpp"
 #include "tarn/io/png.hpp"
 #include "tarn/report/figures.hpp"
@@ -19,6 +21,8 @@ struct Metric {
   double floor = 0.0;            ///< what exact draws reach at the same count (mean); NaN = none stated
   double floor_deviation = 0.0;  ///< spread of a single replicate
   std::string note;
+  std::optional<QualityFigure> quality =
+      {};  ///< where the figure stands on the scale of docs/quality.md; then it has a table of its own
 };
 
 struct EvaluationOutcome {
@@ -51,7 +55,11 @@ void write_metrics(const RunFolder& folder, const EvaluationOutcome& outcome);
 /// 1-D runs with a known law: learned score per level, density, stationary law, KL, W1, score error, each with its floor.
 void evaluate_one_dimensional(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Image runs: sample grids beside real ones; share of chains that left the data, at the end and after further steps at the last level.
-void evaluate_images(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Returns the state of the chains after those steps, `[n, D]`, or nothing.
+Matrix<float> evaluate_images(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Image runs: the figures of docs/quality.md in filter space and by the features of a classifier, beside real data, a mixture and one
+/// Gaussian. `continued` are the chains after further steps at the last level; may be empty.
+void evaluate_quality(const EvaluationInput& input, MatrixView<const float> continued, EvaluationOutcome& outcome);
 /// Where eight draws a chain or more were kept: R-hat, effective sample sizes and Monte-Carlo errors of the first outputs, rank plots and
 /// autocorrelation.
 void evaluate_convergence(const EvaluationInput& input, EvaluationOutcome& outcome);

@@ -22,6 +22,8 @@ class RunFolder {
   /// An existing run. Throws `Error` where `path` is not the folder of a run.
   static RunFolder open(const std::filesystem::path& path);
 
+  /// Makes `<out>/<name>-1`, or the next free number, for results that belong to no run. Throws `Error`.
+  static RunFolder create_numbered(const std::filesystem::path& out, const std::string& name);
   /// Makes `evaluation-1`, or the next free number, inside this run: what is found later does not touch what the run wrote.
   /// Throws `Error`.
   RunFolder create_evaluation() const;

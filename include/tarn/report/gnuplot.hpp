@@ -55,6 +55,7 @@ struct Panel {
   std::optional<AxisRange> x_range;
   std::optional<AxisRange> y_range;
   bool log_y = false;
+  bool no_x_ticks = false;     ///< places along x have no numbers
   bool bare = false;           ///< a frame without ticks and grid: a picture, not a plot
   std::vector<Series> series;  ///< the first lies at the bottom
   std::vector<Marker> markers;
