@@ -155,6 +155,22 @@ TEST(HeeReading, MeanStateIsTheMeanOfExactDraws) {
   }
 }
 
+TEST(HeeReading, MeanGivenTheLayerAboveWrittenOut) {
+  const HeeParameters p = model().parameters;
+  std::vector<Matrix<float>> x{Matrix<float>(2, 5), Matrix<float>(2, 4), Matrix<float>(2, 3)};
+  for (std::int64_t j = 0; j < 4; ++j) x[1](0, j) = 0.5f * static_cast<float>(j) - 0.7f;
+  x[1](1, 2) = std::nanf("");
+  const Matrix<float> mean = mean_given(p, 0, x), symmetric = mean_given(p, 1, x);
+  for (std::int64_t i = 0; i < 5; ++i) {
+    double expected = p.b[0](0, i);
+    for (std::int64_t j = 0; j < 4; ++j) expected += static_cast<double>(p.W[0](i, j)) * x[1](0, j);
+    EXPECT_NEAR(mean(0, i), expected, 1e-6);
+    EXPECT_TRUE(std::isnan(mean(1, i)));
+  }
+  for (std::int64_t i = 0; i < 4; ++i) EXPECT_EQ(symmetric(0, i), 0.0f);  // laplace_scale
+  EXPECT_EQ(test::message_of([&] { mean_given(p, 2, x); }), "no layer is above layer 2, of which it could have a mean");
+}
+
 TEST(HeeStability, PriorCurvatureIsTheSteepestSecondDifference) {
   for (const HeeLayer& layer :
        {layer_of(1, Family::gaussian, {0.5}), layer_of(1, Family::laplace, {1.0, 3.0, 0.2}),
