@@ -43,7 +43,7 @@ void judge_partition(const HeeEvaluationInput& in, EvaluationOutcome& out) {
   const std::vector<double> eta = natural_parameters(p, x_1.row(chain), n);
   const ExponentialFamily family(p.layers[0].family, p.layers[0].parameters);
   PartitionPath path;
-  path.dt = in.config.inference.dt / in.config.inference.tau_ratio / in.config.inference.substeps;
+  path.dt = in.config.inference.dt / in.config.inference.tau_ratio / static_cast<double>(in.config.inference.substeps);
   const PartitionEstimate found = interneuron_log_partition(p.layers[0], 0, eta, path, in.config.run.seed);
   double error = 0.0, chance = 0.0;
   for (std::size_t i = 0; i < eta.size(); ++i) {
