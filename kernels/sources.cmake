@@ -34,6 +34,7 @@ set(TARN_KERNEL_EMULATED_SOURCES
   small_dsm_tanh.cu
   draw.cu
   probe.cu
+  watch.cu
 )
 set(TARN_KERNEL_LIBRARY_SOURCES
   algorithms.cu

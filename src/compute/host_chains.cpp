@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "checks.hpp"
+#include "host_watch.hpp"
 #include "tarn/compute/backend.hpp"
 
 namespace tarn {
@@ -70,6 +71,10 @@ class HostChains final : public Chains {
     std::copy(first_bad_step_.begin(), first_bad_step_.end(), first_bad_step.begin());
   }
 
+  void watch(const WatchPlan& plan, const WatchState* from) override { watch_ = {plan, x_.rows(), D_, from}; }
+  void observe() override { watch_.observe(x_.view(), backend_.n_threads()); }
+  WatchState read_watch() override { return watch_.state(); }
+
  private:
   void denoise(const PreparedNetwork& score, float variance) {
     const std::int64_t U = u_.cols();
@@ -91,6 +96,7 @@ class HostChains final : public Chains {
   Matrix<float> x_, u_, clamp_, v_, r_, points_, draw_, drawn_rates_;
   MatrixView<const float> P_, private_noise_;
   std::vector<std::int64_t> first_bad_step_;
+  HostWatch watch_;
   bool has_rates_ = false;
 };
 

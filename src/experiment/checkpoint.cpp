@@ -146,12 +146,43 @@ TrainingState training_state(const TensorFile& file) {
   return state;
 }
 
+namespace {
+
+void put_watch(TensorFile& file, const WatchState& watch) {
+  const WatchClock& clock = watch.clock;
+  file.put_vector("sampling.watch.clock",
+                  std::vector<std::int64_t>{clock.n_looks, clock.batch_length, clock.n_batches, clock.in_batch,
+                                            watch.n_chains, watch.n_quantities});
+  WatchState::for_each_array(watch, [&](const char* name, const auto& array) {
+    file.put_vector(fmt::format("sampling.watch.{}", name), array);
+  });
+}
+
+// Whether its arrays have the right sizes is for those to see who know the run.
+WatchState watch_state(const TensorFile& file) {
+  WatchState watch;
+  const auto clock = file.values<std::int64_t>("sampling.watch.clock", 6);
+  watch.clock = {clock[0], clock[1], clock[2], clock[3]};
+  watch.n_chains = clock[4];
+  watch.n_quantities = clock[5];
+  WatchState::for_each_array(watch, [&](const char* name, auto& array) {
+    using Element = typename std::remove_reference_t<decltype(array)>::value_type;
+    array = file.values<Element>(fmt::format("sampling.watch.{}", name));
+  });
+  return watch;
+}
+
+}  // namespace
+
 void put_position(TensorFile& file, const SamplingPosition& at) {
-  file.put_vector("sampling.position", std::vector<std::int64_t>{at.tile_size, at.tile_begin, at.stage, at.in_stage,
-                                                                 at.done, at.draw, at.x.empty() ? 0 : 1});
+  file.put_vector("sampling.position",
+                  std::vector<std::int64_t>{at.tile_size, at.tile_begin, at.stage, at.in_stage, at.done, at.draw,
+                                            at.x.empty() ? 0 : 1, at.stopped_at + 1});
   file.put_vector("sampling.times", std::vector<double>{at.stage_start, at.chain_steps});
   file.put_vector("sampling.first_bad_step", at.first_bad_step);
   file.put("sampling.last_draw", at.last_draw.view());
+  if (!at.live.empty()) file.put_vector("sampling.live", at.live);
+  if (at.watch) put_watch(file, *at.watch);
   if (at.x.empty()) return;
   file.put("sampling.x", at.x.view());
   if (!at.v.empty()) file.put("sampling.v", at.v.view());
@@ -159,7 +190,7 @@ void put_position(TensorFile& file, const SamplingPosition& at) {
 }
 
 SamplingPosition sampling_position(const TensorFile& file) {
-  const auto at = file.values<std::int64_t>("sampling.position", 7);
+  const auto at = file.values<std::int64_t>("sampling.position", 8);
   const auto times = file.values<double>("sampling.times", 2);
   for (const std::int64_t value : at) require(value >= 0, "{}: sampling.position holds {}", file.source, value);
   SamplingPosition position;
@@ -169,6 +200,7 @@ SamplingPosition sampling_position(const TensorFile& file) {
   position.in_stage = at[3];
   position.done = at[4];
   position.draw = at[5];
+  position.stopped_at = at[7] - 1;
   position.stage_start = times[0];
   position.chain_steps = times[1];
   position.first_bad_step = file.values<std::int64_t>("sampling.first_bad_step");
@@ -176,6 +208,8 @@ SamplingPosition sampling_position(const TensorFile& file) {
   if (at[6] != 0) position.x = file.matrix("sampling.x");
   if (file.has("sampling.v")) position.v = file.matrix("sampling.v");
   if (file.has("sampling.r")) position.r = file.matrix("sampling.r");
+  if (file.has("sampling.live")) position.live = file.values<double>("sampling.live");
+  if (file.has("sampling.watch.clock")) position.watch = watch_state(file);
   return position;
 }
 

@@ -1,6 +1,7 @@
 #include "tarn/sampling/chain_engine.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -43,6 +44,10 @@ void check(const SamplingRun& run) {
             "clamp: needs {} values for all chains or for each of the {}, found {} x {}", first.n_outputs, run.n_chains,
             run.clamp.rows, run.clamp.cols);
   }
+  require(run.watch.n_outputs >= 0 && run.watch.n_outputs <= first.n_outputs,
+          "live diagnostics: {} outputs are to be watched, there are {}", run.watch.n_outputs, first.n_outputs);
+  require(run.until.empty() || (run.watch.n_outputs > 0 && run.stages.back().watch > 0),
+          "sampling: a rule to stop by needs live diagnostics in the last stage");
   require(run.reservoir || !run.private_noise.data, "noise private to the neurons needs reservoir mode");
   if (run.reservoir) {
     require(run.integrator != Integrator::baoab, "reservoir mode has no momentum");
@@ -93,6 +98,9 @@ class Tile {
     MatrixView<float> rates;
     if (run.reservoir) rates = r.view();
     chains_ = backend.hold(view_, {chains, rates, run.P, run.private_noise});
+    if (is_watched()) chains_->watch(run.watch, at.watch ? &*at.watch : nullptr);
+    if (at.watch) clock_ = at.watch->clock;
+    at.watch.reset();
   }
 
   void advance(const Stage& stage, std::uint64_t noise_step, std::int64_t n_steps, std::int64_t piece) {
@@ -137,8 +145,22 @@ class Tile {
     return activity_;
   }
 
+  bool is_watched() const { return run_.watch.n_outputs > 0; }
+  // Looks at the chains where they are, at steps that the schedule alone decides.
+  void observe() {
+    chains_->observe();
+    clock_.advance();
+  }
+  const WatchClock& clock() const { return clock_; }
+  // With the chains of tiles before this one.
+  LiveSums live_sums(LiveSums before) {
+    before.add_tile(chains_->read_watch());
+    return before;
+  }
+
   // Everything that a later run needs to go on.
   void store(SamplingPosition& at) {
+    if (is_watched()) at.watch = chains_->read_watch();
     at.x = Matrix<float>(n_, view_.n_outputs);
     if (has_momentum()) at.v = Matrix<float>(n_, view_.n_outputs);
     if (run_.reservoir) at.r = Matrix<float>(n_, view_.n_neurons);
@@ -174,6 +196,7 @@ class Tile {
   const NetworkView& view_;
   std::int64_t begin_, n_, piece_ = 0;
   std::unique_ptr<Chains> chains_;
+  WatchClock clock_;  // as the backend counts
   Matrix<float> activity_;
 };
 
@@ -189,8 +212,20 @@ std::int64_t tile_size(const Backend& backend, const SamplingRun& run) {
   const NetworkView& n = run.stages.front().network->view();
   const std::int64_t floats = (run.integrator == Integrator::baoab ? 5 : 4) * n.n_outputs + n.n_inputs +
                               (run.reservoir ? 3 * n.n_neurons : 0) + run.recording.n_recorded();
-  const std::int64_t fits = std::min(std::max<std::int64_t>(run.memory_bytes / (4 * floats), 1),
-                                     backend.chain_memory(n, run.n_chains, run.reservoir).tile);
+  const std::int64_t sums = watch_bytes_a_chain(run.watch, n.n_outputs);
+  const ChainMemory memory = backend.chain_memory(n, run.n_chains, run.reservoir);
+  std::int64_t room = memory.tile;
+  if (const std::int64_t needed = memory.needed + sums * run.n_chains; memory.free > 0 && needed > memory.free) {
+    const double share = static_cast<double>(memory.free) / static_cast<double>(needed);
+    room = std::clamp<std::int64_t>(static_cast<std::int64_t>(share * static_cast<double>(run.n_chains)), 1, room);
+  }
+  if (!run.until.empty()) {
+    require(room >= run.n_chains,
+            "sampling.until judges all {} chains at a time, memory takes {}; run fewer, or watch fewer outputs",
+            run.n_chains, room);
+    return run.n_chains;
+  }
+  const std::int64_t fits = std::min(std::max<std::int64_t>(run.memory_bytes / (4 * floats + sums), 1), room);
   if (fits >= run.n_chains) return run.n_chains;
   const std::int64_t unit = backend.preferred_tile(n);
   return fits >= unit ? fits / unit * unit : fits;
@@ -206,6 +241,7 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
   const NetworkView& view = run.stages.front().network->view();
   const bool midpoint = run.integrator == Integrator::leimkuhler_matthews;
   const std::int64_t total_steps = n_steps(run.stages);
+  LiveSums live(run.watch, run.n_chains, view.n_outputs);
 
   SamplingPosition at = checkpoints.from ? *checkpoints.from : SamplingPosition{};
   if (at.tile_size == 0) {
@@ -216,6 +252,9 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
   require(at.last_draw.rows() == run.n_chains && at.last_draw.cols() == view.n_outputs &&
               std::ssize(at.first_bad_step) == run.n_chains && at.stage < std::ssize(run.stages),
           "sampling: the stored position is not one of this run");
+  require(at.watch.has_value() == (run.watch.n_outputs > 0 && !at.x.empty()),
+          "sampling: the stored position and this run do not watch the same");
+  if (run.watch.n_outputs > 0 && at.tile_begin > 0) live.unpack(at.live);
   const auto n_lost = [&] {
     return std::count_if(at.first_bad_step.begin(), at.first_bad_step.end(), [](auto s) { return s >= 0; });
   };
@@ -241,10 +280,22 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
           hand_on();
           chains.store(at);
         }
+        if (run.watch.n_outputs > 0) at.live = live.pack();
         checkpoints.save(at);
         at.x = at.v = at.r = {};
+        at.watch.reset();
       }
       stop_if_interrupted();
+    };
+    // The rule, and whoever wants to know; of all chains, so not where they come in several tiles.
+    const auto judge = [&] {
+      if (at.tile_size < run.n_chains || !chains.clock().is_even()) return;
+      if (run.until.empty() &&
+          (!run.judged || !std::has_single_bit(static_cast<std::uint64_t>(chains.clock().n_looks))))
+        return;
+      const LiveDiagnostics seen = chains.live_sums(live).diagnostics();
+      if (run.judged) run.judged(at.done, seen);
+      if (run.until.holds(seen)) at.stopped_at = at.done;
     };
     const std::int64_t longest = backend.steps_a_call(view, end - begin, run.reservoir);
 
@@ -262,10 +313,11 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
         pending = PendingDraw{at.draw, at.done, time, record};
         ++at.draw;
       };
-      while (at.in_stage < stage.n_steps) {
+      while (at.in_stage < stage.n_steps && at.stopped_at < 0) {
         std::int64_t n = std::min(longest, stage.n_steps - at.in_stage);
         if (stage.thin > 0) n = std::min(n, stage.thin - at.in_stage % stage.thin);
         const std::int64_t piece = at.done * run.n_input_pieces / total_steps;
+        if (stage.watch > 0) n = std::min(n, stage.watch - at.in_stage % stage.watch);
         if (run.n_input_pieces > 1) {
           // Piece p covers steps ceil(p total / T) to ceil((p + 1) total / T).
           const std::int64_t next = ((piece + 1) * total_steps + run.n_input_pieces - 1) / run.n_input_pieces;
@@ -281,17 +333,22 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
         time = at.stage_start + stage.dt * static_cast<double>(at.in_stage);
         if (stage.thin > 0 && at.in_stage % stage.thin == 0) keep();
         at.chain_steps += static_cast<double>(n * chains.size());
+        if (chains.is_watched() && stage.watch > 0 && at.in_stage % stage.watch == 0) {
+          chains.observe();
+          judge();
+        }
         chains.look(at);
         if (progress) progress(at.chain_steps, n_lost());
         pause(false);
       }
-      if (stage.keep_end && (stage.thin == 0 || stage.n_steps % stage.thin != 0 || stage.n_steps == 0)) keep();
+      if (stage.keep_end && (stage.thin == 0 || at.in_stage % stage.thin != 0 || at.in_stage == 0)) keep();
       // The midpoint scheme shares each normal between two steps of one size: a new stage begins with a fresh one.
       at.stage_start = time;
       at.in_stage = 0;
     }
     hand_on();
     chains.store_first_bad_step(at);
+    if (chains.is_watched()) live = chains.live_sums(std::move(live));
     at.tile_begin = end;
     at.stage = at.done = at.draw = 0;
     at.stage_start = 0.0;
@@ -300,7 +357,11 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
   }
 
   SamplingResult result;
-  result.n_draws = n_draws(run.stages);
+  std::vector<Stage> stages = run.stages;
+  if (at.stopped_at >= 0) stages.back().n_steps -= total_steps - at.stopped_at;
+  result.n_draws = n_draws(stages);
+  result.stopped_at = at.stopped_at;
+  result.live = std::move(live);
   result.n_quarantined = n_lost();
   result.chain_steps = at.chain_steps;
   result.last_draw = std::move(at.last_draw);

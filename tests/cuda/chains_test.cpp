@@ -54,6 +54,9 @@ TEST_P(ChainsOnDevice, DrawsAreTheCpus) {
   EXPECT_EQ(a.first_bad_step, b.first_bad_step);
   EXPECT_EQ(a.n_quarantined, b.n_quarantined);
   EXPECT_GT(a.n_quarantined, 0);
+  if (fused) {
+    EXPECT_EQ(a.live.pack(), b.live.pack());
+  }
 }
 
 TEST_P(ChainsOnDevice, EveryPauseIsAPlaceToGoOn) {

@@ -70,6 +70,8 @@ struct KindOfRun {
     } else {
       run.stages = plain_schedule(stage, 5, 20, 6);
     }
+    run.stages.back().watch = 2;
+    run.watch.n_outputs = std::min<std::int64_t>(k.D, 2);
     run.integrator = k.integrator;
     run.seed = 77;
     run.first_chain = 3;
@@ -128,6 +130,7 @@ inline void expect_every_pause_is_a_place_to_go_on(Backend& backend, const Kind&
     EXPECT_EQ(result.first_bad_step, expected.first_bad_step) << i;
     EXPECT_EQ(result.n_quarantined, expected.n_quarantined);
     EXPECT_EQ(result.chain_steps, expected.chain_steps);
+    EXPECT_EQ(result.live.pack(), expected.live.pack()) << i;
     EXPECT_EQ(std::memcmp(result.last_draw.data(), expected.last_draw.data(),
                           static_cast<std::size_t>(result.last_draw.size()) * sizeof(float)),
               0);
@@ -144,6 +147,10 @@ inline void expect_every_pause_is_a_place_to_go_on(Backend& backend, const Kind&
   wrong.stage = 99;
   EXPECT_THROW(run_chains(backend, run, nullptr, {}, going_on), Error);
   wrong = positions[1];
+  if (wrong.watch) wrong.watch->recent.pop_back();
+  wrong.live.clear();
+  EXPECT_THROW(run_chains(backend, run, nullptr, {}, going_on), Error);
+  wrong = positions[1];
   if (!wrong.x.empty()) wrong.v = wrong.v.empty() ? Matrix<float>(1, 1) : Matrix<float>();  // of another integrator
   EXPECT_THROW(run_chains(backend, run, nullptr, {}, going_on), Error);
 }
@@ -151,10 +158,10 @@ inline void expect_every_pause_is_a_place_to_go_on(Backend& backend, const Kind&
 inline std::vector<Kind> kinds_of_run() {
   constexpr auto em = Integrator::euler_maruyama, lm = Integrator::leimkuhler_matthews, momentum = Integrator::baoab;
   return {Kind{"plain", 1, 0, 9, false, false, false, false, em},
-          Kind{"tiles", 2, 0, 9, false, false, false, false, em, 320},
+          Kind{"tiles", 2, 0, 9, false, false, false, false, em, 6000},
           Kind{"annealed", 2, 0, 9, false, true, true, false, em},
           Kind{"annealed_midpoint", 2, 0, 9, false, true, true, false, lm},
-          Kind{"midpoint_tiles", 1, 0, 9, false, false, false, false, lm, 320},
+          Kind{"midpoint_tiles", 1, 0, 9, false, false, false, false, lm, 2000},
           Kind{"inputs_clamp_and_denoising", 2, 1, 9, false, true, true, true, em},
           Kind{"inputs_and_clamp", 2, 1, 9, false, false, false, true, em},
           Kind{"reservoir", 2, 0, 9, true, false, false, false, em},
@@ -163,7 +170,7 @@ inline std::vector<Kind> kinds_of_run() {
           Kind{"large_inputs_and_denoising", 20, 1, 33, false, true, true, true, lm},
           Kind{"large_reservoir", 20, 0, 33, true, false, false, false, em},
           Kind{"large_midpoint", 20, 1, 33, false, true, false, true, lm},
-          Kind{"momentum_tiles", 2, 0, 9, false, false, false, false, momentum, 320},
+          Kind{"momentum_tiles", 2, 0, 9, false, false, false, false, momentum, 6000},
           Kind{"annealed_momentum_and_clamp", 2, 1, 9, false, true, true, true, momentum},
           Kind{"large_momentum", 20, 1, 33, false, true, false, true, momentum}};
 }

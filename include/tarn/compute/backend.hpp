@@ -10,6 +10,7 @@
 
 #include "tarn/compute/dsm.hpp"
 #include "tarn/compute/network_view.hpp"
+#include "tarn/compute/watch.hpp"
 #include "tarn/core/matrix.hpp"
 #include "tarn/core/precision.hpp"
 #include "tarn/core/stream.hpp"
@@ -91,6 +92,13 @@ class Chains {
   virtual void store(const ReservoirBlock& block) = 0;
   /// First bad steps `[n_chains]` as of some recent step, without waiting for the last ones.
   virtual void look(std::span<std::int64_t> first_bad_step) = 0;
+
+  /// From here on `observe` adds to sums of what `plan` names, going on from `from` where given. Throws `Error` where that is of another shape.
+  virtual void watch(const WatchPlan& plan, const WatchState* from = nullptr) = 0;
+  /// Looks at the present state, where the chains are. For the same states the same bits on every device and thread count.
+  virtual void observe() = 0;
+  /// The sums so far. Waits.
+  virtual WatchState read_watch() = 0;
 };
 
 /// Weights laid out as a backend wants them; immutable, shared by many calls.

@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "tarn/compute/backend.hpp"
 #include "tarn/core/sink.hpp"
 #include "tarn/sampling/initial_law.hpp"
+#include "tarn/sampling/live_diagnostics.hpp"
 #include "tarn/sampling/schedule.hpp"
+#include "tarn/sampling/stop_rule.hpp"
 
 namespace tarn {
 
@@ -38,6 +41,13 @@ struct SamplingRun {
   MatrixView<const float> P{};       ///< `[N, D]`, W_out P = I
   MatrixView<const float> private_noise{};  ///< `[1, N]`: reservoir mode with noise private to the neurons, or empty
   ActivityRecording recording;
+  WatchPlan watch;  ///< what live diagnostics see, at the looks that stages ask for
+  /// Ends the last stage early. It is judged after looks that are an even number of full batches (`WatchClock`), eight or more, over all
+  /// chains, which must therefore run at a time, as one tile.
+  StopRule until;
+  /// Told of live diagnostics while chains run, with the steps that a chain has taken: wherever the rule is judged, and without one after 8, 16,
+  /// 32, ... looks. Not where the chains run in several tiles.
+  std::function<void(std::int64_t, const LiveDiagnostics&)> judged;
   std::int64_t memory_bytes = std::int64_t{1} << 30;  ///< for the state of a tile
 };
 
@@ -46,6 +56,8 @@ struct SamplingResult {
   std::vector<std::int64_t> first_bad_step;  ///< `[n_chains]`, -1 = well
   std::int64_t n_quarantined = 0;
   std::int64_t n_draws = 0;
+  std::int64_t stopped_at = -1;  ///< steps that a chain had taken when `until` held; -1: it never did
+  LiveSums live;                 ///< of all chains that were watched
   double chain_steps = 0.0;
   double seconds = 0.0;
 };
@@ -63,6 +75,9 @@ struct SamplingPosition {
       r;  ///< state of the tile's chains, `[n, D]`, `[n, D]`, `[n, N]`; empty where the tile has not begun
   Matrix<float> last_draw;                   ///< `[n_chains, D]`; rows of chains that have not begun are of no meaning
   std::vector<std::int64_t> first_bad_step;  ///< `[n_chains]`
+  std::int64_t stopped_at = -1;              ///< as in `SamplingResult`
+  std::vector<double> live;         ///< `LiveSums` of the tiles that are done, packed; empty where nothing is watched
+  std::optional<WatchState> watch;  ///< of the tile's chains; empty where `x` is
 };
 
 /// How a run is saved and goes on.

@@ -17,10 +17,11 @@ struct Stage {
   double sigma = 0.0;  ///< noise level of its weights, scaled filter space; used by the final denoising step
   double dt = 0.0;     ///< > 0, in units of tau
   std::int64_t n_steps = 0;
-  std::int64_t thin = 0;  ///< a draw is kept after every `thin` steps of the stage; 0 = none
-  bool keep_end = false;  ///< a draw is kept after its last step in any case
-  double bound = 0.0;     ///< chains with |x| beyond it are quarantined; 0 = not finite only
-  double friction = 0.0;  ///< gamma > 0 of chains with momentum, a unit of time; else of no meaning
+  std::int64_t thin = 0;   ///< a draw is kept after every `thin` steps of the stage; 0 = none
+  bool keep_end = false;   ///< a draw is kept after its last step in any case
+  double bound = 0.0;      ///< chains with |x| beyond it are quarantined; 0 = not finite only
+  std::int64_t watch = 0;  ///< live diagnostics look at the chains after every so many steps of the stage; 0 = never
+  double friction = 0.0;   ///< gamma > 0 of chains with momentum, a unit of time; else of no meaning
 };
 
 /// Draws that a stage keeps.

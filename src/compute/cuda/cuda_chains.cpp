@@ -4,6 +4,7 @@
 
 #include "checks.hpp"
 #include "draw.hpp"
+#include "host_watch.hpp"
 #include "nvtx.hpp"
 
 namespace tarn::cuda {
@@ -123,6 +124,26 @@ void CudaChains::store(const ReservoirBlock& block) {
 
 void CudaChains::look(std::span<std::int64_t> first_bad_step) {
   std::copy_n(seen_.data(), seen_.size(), first_bad_step.begin());
+}
+
+void CudaChains::watch(const WatchPlan& plan, const WatchState* from) {
+  const NvtxRange range("Chains::watch");
+  context_.make_current();
+  const HostWatch start(plan, block_.chains().n, D_, from);  // which checks the shapes
+  watch_.load(plan, start.state(), D_, context_.stream.handle());
+}
+
+void CudaChains::observe() {
+  const NvtxRange range("Chains::observe");
+  require(watch_.is_on(), "chains: nothing is watched");
+  context_.make_current();
+  watch_.observe(block_.chains().x, context_.stream.handle());
+}
+
+WatchState CudaChains::read_watch() {
+  const NvtxRange range("Chains::read_watch");
+  context_.make_current();
+  return watch_.read(context_.stream.handle());
 }
 
 }  // namespace tarn::cuda

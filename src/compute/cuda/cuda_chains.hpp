@@ -3,6 +3,7 @@
 
 #include "cuda_network.hpp"
 #include "device_block.hpp"
+#include "device_watch.hpp"
 #include "streams.hpp"
 #include "tarn/compute/backend.hpp"
 
@@ -20,6 +21,9 @@ class CudaChains final : public Chains {
   ChainDraw finish_draw() override;
   void store(const ReservoirBlock& block) override;
   void look(std::span<std::int64_t> first_bad_step) override;
+  void watch(const WatchPlan& plan, const WatchState* from) override;
+  void observe() override;
+  WatchState read_watch() override;
 
  private:
   // The host runs ahead of the device by so many calls, so that the device never waits and signals are answered soon.
@@ -34,6 +38,7 @@ class CudaChains final : public Chains {
   LargeWorkspace& workspace_;
   std::int64_t D_, U_, N_;
   DeviceBlock block_;
+  DeviceWatch watch_;
   Look looks_[calls_ahead];
   int next_look_ = 0;
   PinnedBuffer<std::int64_t> seen_;

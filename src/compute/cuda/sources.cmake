@@ -18,5 +18,6 @@ set(TARN_CUDA_SHARED_SOURCES
   cuda/cuda_backend.cpp
   cuda/cuda_chains.cpp
   cuda/cuda_network.cpp
+  cuda/device_watch.cpp
 )
 set(TARN_CUDA_HOST_SOURCES ${TARN_CUDA_SHARED_SOURCES} cuda/blas_lt.cpp)
