@@ -102,6 +102,7 @@ void resume_sample(const fs::path& out, const ResumeOptions& options) {
   require_same_inputs(*checkpoint, inputs, options);
   auto facts = checkpoint_facts(*backend, inputs);
   for (const char* key : {"source", "nonlinearity", "chain_range"}) facts[key] = checkpoint->metadata_at(key);
+  cut_back(out / "metrics.jsonl", *checkpoint);
   Checkpoints checkpoints(out / "checkpoints", run.config.checkpoint, facts);
   info("draws of {} go on in {}", checkpoint->metadata_at("source"), out.string());
   draw_samples(run, *backend, out, range, {&checkpoints, &*checkpoint});

@@ -4,6 +4,7 @@
 
 #include "tarn/core/error.hpp"
 #include "tarn/experiment/config_schema.hpp"
+#include "tarn/sampling/stop_rule.hpp"
 
 namespace tarn {
 namespace {
@@ -151,6 +152,23 @@ void check_momentum(const Config& config) {
          others);
 }
 
+void check_until(const Config& config) {
+  const std::string& until = config.sampling.until;
+  if (until.empty()) return;
+  try {
+    parse_stop_rule(until);
+  } catch (const UsageError& error) {
+    expect(false, config, "sampling.until",
+           "\"{}\": {}; allowed: comparisons joined by \"and\", like \"rhat < 1.01 and ess > 400\"", until,
+           error.what());
+  }
+  expect(config.sampling.diagnostics.outputs > 0, config, "sampling.until",
+         "needs live diagnostics; allowed: sampling.diagnostics.outputs of 1 or more");
+  expect(config.sampling.schedule == "last_level" || config.sampling.annealed.then_steps > 0, config, "sampling.until",
+         "an annealed schedule alone is not at rest anywhere; allowed: sampling.annealed.then_steps above 0, which "
+         "it ends early, or schedule = \"last_level\"");
+}
+
 void check_sampling(const Config& config) {
   const InitialConfig& initial = config.sampling.initial;
   expect(initial.kind != "uniform" || initial.low <= initial.high, config, "sampling.initial.low",
@@ -158,6 +176,7 @@ void check_sampling(const Config& config) {
   expect(config.sampling.noise != "private" || config.sampling.record.reservoir, config, "sampling.noise",
          "\"private\" is noise of the neurons, which output mode does not carry; allowed: output, or private with "
          "sampling.record.reservoir = true");
+  check_until(config);
   check_momentum(config);
   expect(initial.kind != "file" || !initial.path.empty(), config, "sampling.initial.path",
          "missing; initial.kind = \"file\" needs the file of starting points");

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "chain_views.hpp"
+#include "json_number.hpp"
 #include "plane.hpp"
 #include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
@@ -18,37 +18,30 @@
 namespace tarn {
 namespace {
 
-// JSON has no NaN: it is written out as a word instead of vanishing.
-nlohmann::ordered_json number(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
-  return value;
-}
-
 // Ends of an interval, where there are any.
 void put_interval(nlohmann::ordered_json& line, const std::string& prefix, const Interval& interval) {
   if (std::isnan(interval.low)) return;
-  line[prefix + "low"] = number(interval.low);
-  line[prefix + "high"] = number(interval.high);
+  line[prefix + "low"] = json_number(interval.low);
+  line[prefix + "high"] = json_number(interval.high);
 }
 
 std::string json_line(const Metric& m) {
   nlohmann::ordered_json line;
   line["kind"] = "evaluation";
   line["name"] = m.name;
-  line["value"] = number(m.value);
+  line["value"] = json_number(m.value);
   if (const auto judgement = judge(m)) line["verdict"] = name_of(judgement->verdict);
   if (!std::isnan(m.floor)) {
-    line["floor"] = number(m.floor);
-    line["floor_deviation"] = number(m.floor_deviation);
+    line["floor"] = json_number(m.floor);
+    line["floor_deviation"] = json_number(m.floor_deviation);
   }
   if (m.quality) {
     const QualityFigure& q = *m.quality;
     put_interval(line, "", q.draws);
     put_interval(line, "floor_", q.real);
-    if (!std::isnan(q.mixture.value)) line["mixture"] = number(q.mixture.value);
+    if (!std::isnan(q.mixture.value)) line["mixture"] = json_number(q.mixture.value);
     put_interval(line, "mixture_", q.mixture);
-    line["gaussian"] = number(q.gaussian.value);
+    line["gaussian"] = json_number(q.gaussian.value);
     put_interval(line, "gaussian_", q.gaussian);
     line["n"] = q.n;
     line["n_reference"] = q.n_reference;
@@ -182,6 +175,7 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
       evaluate_acceleration(in, outcome);
     }
   }
+  evaluate_live(in, outcome);
   evaluate_convergence(in, outcome);
   evaluate_course(in, outcome);
   training_figure(in, outcome);
@@ -294,7 +288,8 @@ Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, 
       {"training", si(static_cast<double>(in.training.n_steps)),
        fmt::format("steps, {} noise levels", in.training.levels.size())},
       {"sampling", si(s.chain_steps),
-       fmt::format("chain-steps: {} chains, {} steps each", in.sampling.last_draw.rows(), n_steps(in.sampling.stages))},
+       fmt::format("chain-steps: {} chains, {} steps each", in.sampling.last_draw.rows(),
+                   s.stopped_at >= 0 ? s.stopped_at : n_steps(in.sampling.stages))},
       {"quarantined", fmt::format("{}", s.n_quarantined), fmt::format("of {} chains", in.sampling.last_draw.rows())}};
   return report;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "live_watch.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/noise.hpp"
 #include "tarn/core/progress.hpp"
@@ -25,13 +26,6 @@ class UnscalingSink final : public Sink {
     const Matrix<float> x = in_file_units(data_, block.x);
     out.x = x.view();
     next_.take(out);
-  }
-  static Matrix<float> in_file_units(const PreparedData& data, MatrixView<const float> x) {
-    if (data.filter->kind() == "none") return data.to_data_units(x);
-    Matrix<float> out(x.rows, x.cols);
-    std::copy_n(x.data, x.size(), out.data());
-    invert_scaling(data.scaling, out);
-    return out;
   }
 
  private:
@@ -126,6 +120,14 @@ std::vector<Stage> make_stages(const SamplingConfig& s, const PreparedData& data
 }
 
 }  // namespace
+
+Matrix<float> in_file_units(const PreparedData& data, MatrixView<const float> x) {
+  if (data.filter->kind() == "none") return data.to_data_units(x);
+  Matrix<float> out(x.rows, x.cols);
+  std::copy_n(x.data, x.size(), out.data());
+  invert_scaling(data.scaling, out);
+  return out;
+}
 
 PreparedLevels::PreparedLevels(Backend& backend, const std::vector<SamplingNetwork>& levels, MatrixView<const float> J,
                                MatrixView<const float> private_noise, DriftForm form) {
@@ -346,10 +348,16 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
                                const Continuation& continuation) {
   const SamplingConfig& s = config.sampling;
   const ChainRange range = range_within(asked, s.chains);
-  const SamplingSetup setup = make_sampling(config, data, levels, backend, range);
-  const SamplingRun& run = setup.run;
+  SamplingSetup setup = make_sampling(config, data, levels, backend, range);
+  SamplingRun& run = setup.run;
+  if (!s.until.empty() && run.n_chains < s.chains) {
+    fail_usage("sampling.until: judges all {} chains together, and chains {}:{} are only some of them", s.chains,
+               range.begin, range.end);
+  }
+  watch_chains(config, data, run);
   SamplingOutcome outcome;
   outcome.stages = run.stages;
+  outcome.first_chain = range.begin;
   outcome.drift = check_drift(config, run, data.rows);
   for (const std::string& warning : outcome.drift.warnings) warn("{}", warning);
 
@@ -398,10 +406,16 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
     bar.start_at(start.chain_steps);
     info("sampling: goes on after {} of {} chain-steps", si(start.chain_steps), si(total));
   }
+  std::string seen;
+  run.judged = [&](std::int64_t step, const LiveDiagnostics& live) {
+    seen = summary(live);
+    if (continuation.checkpoints) JsonLines(folder / "metrics.jsonl").write(json_line(step, live));
+  };
   outcome.result = run_chains(
       backend, run, &sink,
       [&](double done, std::int64_t lost) {
-        bar.update(done, lost > 0 ? fmt::format("{} chains quarantined", lost) : "");
+        const std::string quarantined = lost > 0 ? fmt::format("{} chains quarantined", lost) : "";
+        bar.update(done, quarantined + (seen.empty() || lost == 0 ? "" : ", ") + seen);
       },
       saving);
   segments.finish({outcome.result.first_bad_step, {}, score_norms(data, levels.back(), run, backend)});
@@ -411,9 +425,15 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
     end.chain_steps = outcome.result.chain_steps;
     end.last_draw = outcome.result.last_draw;
     end.first_bad_step = outcome.result.first_bad_step;
+    end.stopped_at = outcome.result.stopped_at;
+    if (run.watch.n_outputs > 0) end.live = outcome.result.live.pack();
     save(end);
+    // after it, so that a run that goes on from there writes them again
+    const std::int64_t taken = outcome.result.stopped_at >= 0 ? outcome.result.stopped_at : n_steps(run.stages);
+    JsonLines lines(folder / "metrics.jsonl");
+    for (const std::string& line : json_lines_at_end(taken, outcome.result.live.diagnostics())) lines.write(line);
   }
-  outcome.last_draw = UnscalingSink::in_file_units(data, outcome.result.last_draw);
+  outcome.last_draw = in_file_units(data, outcome.result.last_draw);
   if (!setup.inputs.empty()) {
     outcome.inputs = Matrix<float>(run.n_chains, setup.inputs.cols());
     std::copy_n(setup.inputs.row((run.n_input_pieces - 1) * run.n_chains), outcome.inputs.size(),
@@ -422,6 +442,10 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   outcome.clamp = setup.clamp;
   info("sampling: done in {}, {} chain-steps/s", duration(outcome.result.seconds),
        si((outcome.result.chain_steps - start.chain_steps) / outcome.result.seconds));
+  if (const LiveDiagnostics live = outcome.result.live.diagnostics(); live.n_looks > 0)
+    info("  {} looks at {} chains: {}", live.n_looks, live.n_chains, summary(live));
+  if (outcome.result.stopped_at >= 0)
+    info("  stopped after {} of {} steps: {}", outcome.result.stopped_at, n_steps(run.stages), s.until);
   if (outcome.result.n_quarantined > 0) {
     const auto& first = outcome.result.first_bad_step;
     const auto chain = std::find_if(first.begin(), first.end(), [](auto step) { return step >= 0; }) - first.begin();

@@ -133,9 +133,10 @@ TEST(Config, WrongTypesAndRangesNameWhatWasFoundAndWhatIsAllowed) {
             "tanh, softplus, sigmoid");
   EXPECT_EQ(line("run", "precision = \"fp16\""),
             "a.toml:6: run.precision = \"fp16\"; allowed: one of: fp32, tf32, bf16");
-  EXPECT_EQ(line("sampling", "until = \"rhat < 1.01\""),
-            "a.toml:6: sampling.until = \"rhat < 1.01\"; allowed: \"\" (stopping rules are not offered yet; set "
-            "sampling.steps)");
+  EXPECT_EQ(
+      line("sampling", "until = \"rhat = 1.01\""),
+      "a.toml:6: sampling.until: \"rhat = 1.01\": < or > must follow \"rhat\", found =; allowed: comparisons joined by "
+      "\"and\", like \"rhat < 1.01 and ess > 400\"");
   EXPECT_THAT(line("run", "device = \"cuda:x\""), HasSubstr("allowed: auto, cpu, cuda or cuda:K"));
   EXPECT_THAT(line("run", "name = \"../up\""), HasSubstr("it names the run folder"));
   EXPECT_THAT(line("run", "name = \"a\\u0000b\""), HasSubstr("zero byte"));

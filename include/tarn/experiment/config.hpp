@@ -218,6 +218,13 @@ struct RecordConfig {
   bool operator==(const RecordConfig&) const = default;
 };
 
+/// `[sampling.diagnostics]`: live diagnostics.
+struct DiagnosticsConfig {
+  std::int64_t outputs = 8;  ///< the first so many are watched; 0 = none
+  std::int64_t every = 0;    ///< steps between looks; 0 = chosen by size
+  bool operator==(const DiagnosticsConfig&) const = default;
+};
+
 /// `[sampling]`
 struct SamplingConfig {
   std::string mode = "posterior";             ///< HEE: posterior, joint, marginal, layerwise, ancestral
@@ -235,7 +242,7 @@ struct SamplingConfig {
   std::int64_t thin = 0;                      ///< every so many steps a draw is kept; 0 = the final state only
   std::int64_t burn_in = 0;                   ///< steps before the first kept draw
   double bound = 3.0;     ///< factor of sqrt(R^2 + D sigma^2) beyond which a chain is quarantined; 0 = no bound
-  std::string until;      ///< reserved for a stopping rule
+  std::string until;      ///< "rhat < 1.01 and ess > 400", or ""
   bool denoise = false;   ///< last_level: one step `x + sigma^2 s(x)` at the end
   std::string condition;  ///< `.npy` `[chains, U]` or `[T, chains, U]`, or ""
   std::string clamp;      ///< `.npy` `[D]` or `[chains, D]`: finite entries hold an output, NaN leaves it free, or ""
@@ -244,6 +251,7 @@ struct SamplingConfig {
   AnnealedConfig annealed;
   IrreversibleConfig irreversible;
   RecordConfig record;
+  DiagnosticsConfig diagnostics;
   bool operator==(const SamplingConfig&) const = default;
 };
 

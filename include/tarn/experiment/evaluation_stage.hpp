@@ -60,6 +60,8 @@ Matrix<float> evaluate_images(const EvaluationInput& input, EvaluationOutcome& o
 /// Image runs: the figures of docs/quality.md in filter space and by the features of a classifier, beside real data, a mixture and one
 /// Gaussian. `continued` are the chains after further steps at the last level; may be empty.
 void evaluate_quality(const EvaluationInput& input, MatrixView<const float> continued, EvaluationOutcome& outcome);
+/// What live diagnostics saw while the chains ran; warnings name chains that stand still or are copies.
+void evaluate_live(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Where eight draws a chain or more were kept: R-hat, effective sample sizes and Monte-Carlo errors of the first outputs, rank plots and
 /// autocorrelation.
 void evaluate_convergence(const EvaluationInput& input, EvaluationOutcome& outcome);

@@ -93,8 +93,12 @@ struct SamplingOutcome {
   Matrix<float> clamp;               ///< `[1 or n_chains, D]`, or empty
   std::filesystem::path draws_file;  ///< all kept draws in one file; empty where they were not merged
   std::vector<Stage> stages;
+  std::int64_t first_chain = 0;  ///< number of the first of them in the whole run
   DriftCheck drift;
 };
+
+/// Rows `[n, D]` of scaled filter space as they are written to draws: shift and scale undone.
+Matrix<float> in_file_units(const PreparedData& data, MatrixView<const float> x);
 
 /// Runs the chains of a resolved config's [sampling] table. Draws go to `<folder>/samples` (segments) and, where merging is on and all
 /// chains are here, to `<folder>/samples.nc`; both in filter space with shift and scale undone, so in the data's own units where there is
