@@ -136,6 +136,12 @@ std::string inspect_hee_run(const RunFolder& folder, const Config& config) {
 std::string inspect_run(const fs::path& path) {
   const RunFolder folder = RunFolder::open(path);
   const Config config = load_config(folder.config().string());
+  if (is_sweep(config)) {
+    return fmt::format("  a sweep of {} sizes, {} seeds, {} laws, {}\n", config.sweep.neurons.size(),
+                       config.sweep.seeds, config.targets.size(),
+                       fs::exists(folder.done()) ? "finished" : "not finished") +
+           files_text(folder);
+  }
   if (is_hee(config.model)) return inspect_hee_run(folder, config);
   std::string text = fmt::format("  {} {} neurons, {}, on {}\n", config.model.kind, config.model.neurons,
                                  config.model.nonlinearity, config.data.kind);

@@ -13,7 +13,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // `tarn sample` makes a folder with draws and config, but nothing to train.
-bool is_sample_folder(const fs::path& folder) { return !fs::exists(RunFolder::open(folder).data_maps()); }
+bool is_sample_folder(const fs::path& path) {
+  const RunFolder folder = RunFolder::open(path);
+  return !fs::exists(folder.data_maps()) && !is_sweep(load_config(folder.config().string()));
+}
 
 }  // namespace
 

@@ -220,40 +220,82 @@ class RateFitter {
     return u;
   }
 
-  // H = J^T J and g = J^T r; parameters in the order W, b, M.
+  // H = J^T J and g = J^T r; parameters in the order W, b, M. With z = (x, 1), a the slopes of phi and v = phi - x, the derivative of output j
+  // by (W, b)_kl is a_k z_l M_kj, by M_kj it is v_k: the moments of (a_k z_l, v_k) are gathered once for all outputs, and M comes in after the sum.
   void normal_equations(const RateFit& fit) {
-    const std::int64_t P = n_parameters_, n = p_.x.rows(), D = D_;
-    H_ = Matrix<double>(P, P);
+    const std::int64_t P = n_parameters_, n = p_.x.rows(), D = D_, U = D * D + D, Q = U + D;
+    Matrix<double> moments(Q, Q);  // lower triangle
     g_.assign(static_cast<std::size_t>(P), 0.0);
-    std::vector<double> rows(static_cast<std::size_t>(D * P)), scratch(static_cast<std::size_t>(2 * D));
-    double *H = H_.data(), *g = g_.data(), *J = rows.data(), *a = scratch.data(), *slope = a + D;
+    std::vector<double> residual(static_cast<std::size_t>(D)), block(static_cast<std::size_t>(block_points * Q), 0.0),
+        scaled(block.size(), 0.0);
+    double *m = moments.data(), *g = g_.data();
     const double *x = p_.x.data(), *s = p_.score.data(), *weights = p_.weights.data(), *M = fit.M.data();
     for (std::int64_t i = 0; i < n; ++i, x += D, s += D) {
+      double *row = block.data() + i % block_points * Q, *v = row + U;
+      for (std::int64_t j = 0; j < D; ++j) residual[static_cast<std::size_t>(j)] = -s[j];
+      for (std::int64_t k = 0; k < D; ++k) {
+        const double u = preactivation(fit, x, k), a = activate_double(phi_, u),
+                     slope = activate_derivative_double(phi_, u, a);
+        v[k] = a - x[k];
+        for (std::int64_t l = 0; l < D; ++l) row[k * D + l] = slope * x[l];
+        row[D * D + k] = slope;
+        for (std::int64_t j = 0; j < D; ++j) residual[static_cast<std::size_t>(j)] += v[k] * M[k * D + j];
+      }
       const double weight = weights[i];
       for (std::int64_t k = 0; k < D; ++k) {
-        const double u = preactivation(fit, x, k);
-        a[k] = activate_double(phi_, u);
-        slope[k] = activate_derivative_double(phi_, u, a[k]);
+        double message = 0.0;
+        for (std::int64_t j = 0; j < D; ++j) {
+          const double r = residual[static_cast<std::size_t>(j)];
+          message += M[k * D + j] * r;
+          g[U + k * D + j] += weight * v[k] * r;
+        }
+        for (std::int64_t l = 0; l < D; ++l) g[k * D + l] += weight * row[k * D + l] * message;
+        g[D * D + k] += weight * row[D * D + k] * message;
       }
-      // one row of J an output; plain loops: the same bits for any number of threads
+      double* weighted = scaled.data() + i % block_points * Q;
+      for (std::int64_t q = 0; q < Q; ++q) weighted[q] = weight * row[q];
+      if ((i + 1) % block_points == 0) add_block(block.data(), scaled.data(), Q, m);
+    }
+    if (const std::int64_t left = n % block_points; left > 0) {
+      std::fill(scaled.begin() + left * Q, scaled.end(), 0.0);  // what stays there of the block before
+      add_block(block.data(), scaled.data(), Q, m);
+    }
+    Matrix<double> G(D, D);  // M M^T
+    for (std::int64_t k = 0; k < D; ++k) {
+      for (std::int64_t l = 0; l < D; ++l) {
+        for (std::int64_t j = 0; j < D; ++j) G(k, l) += M[k * D + j] * M[l * D + j];
+      }
+    }
+    H_ = Matrix<double>(P, P);
+    const auto unit = [&](std::int64_t p) { return p < D * D ? p / D : p - D * D; };
+    for (std::int64_t p = 0; p < U; ++p) {
+      for (std::int64_t q = 0; q <= p; ++q) H_(p, q) = moments(p, q) * G(unit(p), unit(q));
+    }
+    for (std::int64_t k = 0; k < D; ++k) {
       for (std::int64_t j = 0; j < D; ++j) {
-        double* row = J + j * P;
-        double residual = -s[j];
-        for (std::int64_t k = 0; k < D; ++k) {
-          const double v = a[k] - x[k], by_u = slope[k] * M[k * D + j];
-          residual += v * M[k * D + j];
-          for (std::int64_t l = 0; l < D; ++l) row[k * D + l] = by_u * x[l];
-          row[D * D + k] = by_u;
-          row[D * D + D + k * D + j] = v;  // the other outputs' columns stay zero
-        }
-        for (std::int64_t p = 0; p < P; ++p) {
-          const double scaled = weight * row[p];
-          g[p] += scaled * residual;
-          for (std::int64_t q = 0; q <= p; ++q) H[p * P + q] += scaled * row[q];
-        }
+        const std::int64_t p = U + k * D + j;
+        for (std::int64_t q = 0; q < U; ++q) H_(p, q) = moments(U + k, q) * M[unit(q) * D + j];
+        for (std::int64_t l = 0; l <= k; ++l) H_(p, U + l * D + j) = moments(U + k, U + l);
       }
     }
   }
+
+  // Adds a block's moments, lower triangle. Eight points at a time, so that sums stay in registers; plain loops: the same bits for any
+  // number of threads.
+  static void add_block(const double* __restrict rows, const double* __restrict weighted, std::int64_t Q,
+                        double* __restrict m) {
+    static_assert(block_points == 8);
+    for (std::int64_t p = 0; p < Q; ++p) {
+      const double* a = weighted + p;
+      double* __restrict to = m + p * Q;
+      for (std::int64_t q = 0; q <= p; ++q) {
+        const double* b = rows + q;
+        to[q] += ((a[0] * b[0] + a[Q] * b[Q]) + (a[2 * Q] * b[2 * Q] + a[3 * Q] * b[3 * Q])) +
+                 ((a[4 * Q] * b[4 * Q] + a[5 * Q] * b[5 * Q]) + (a[6 * Q] * b[6 * Q] + a[7 * Q] * b[7 * Q]));
+      }
+    }
+  }
+  static constexpr std::int64_t block_points = 8;
 
   // Moves `fit` by -(H + damping diag H)^-1 g; false where that matrix is not positive definite.
   bool step(double damping, RateFit& fit) const {
@@ -284,10 +326,11 @@ class RateFitter {
 
 }  // namespace
 
-RateFit fit_sampler_only_fr(Nonlinearity phi, const FitProblem& problem, std::uint64_t seed, std::int64_t n_restarts) {
+RateFit fit_sampler_only_fr(Nonlinearity phi, const FitProblem& problem, std::uint64_t seed, std::int64_t n_restarts,
+                            std::span<const RateFit> starts) {
   check(problem);
   const std::int64_t D = problem.x.cols();
-  require(D <= 8, "the best fit of sampler_only_fr is searched for in up to 8 dimensions, found {}", D);
+  require(D <= 16, "the best fit of sampler_only_fr is searched for in up to 16 dimensions, found {}", D);
   require(n_restarts >= 1 && n_restarts <= 100000, "restarts must lie between 1 and 100000, found {}", n_restarts);
   double square = 0.0;
   for (std::int64_t i = 0; i < problem.x.rows(); ++i) {
@@ -301,6 +344,19 @@ RateFit fit_sampler_only_fr(Nonlinearity phi, const FitProblem& problem, std::ui
   RateFitter fitter(phi, problem);
   RateFit best;
   std::vector<double> errors;
+  const auto try_from = [&](RateFit start) {
+    RateFit fit = fitter.run(std::move(start));
+    errors.push_back(fit.error);
+    if (errors.size() == 1 || fit.error < best.error) best = std::move(fit);
+  };
+  for (const RateFit& given : starts) {
+    require(given.W.rows() == D && given.W.cols() == D && std::ssize(given.b) == D,
+            "a start in {} dimensions for a fit in {}", given.W.rows(), D);
+    RateFit start = given;
+    start.phi = phi;
+    start.M = Matrix<double>(D, D);
+    try_from(std::move(start));
+  }
   for (std::int64_t restart = 0; restart < n_restarts; ++restart) {
     // gains spread over a decade and a half around one per standard deviation
     Matrix<float> noise(1, D * D + D + 2);
@@ -312,11 +368,9 @@ RateFit fit_sampler_only_fr(Nonlinearity phi, const FitProblem& problem, std::ui
     const double gain = std::exp(static_cast<double>(noise(0, D * D + D)));
     for (std::int64_t i = 0; i < D * D; ++i) start.W.data()[i] = gain * noise(0, i) / spread;
     for (std::int64_t i = 0; i < D; ++i) start.b[static_cast<std::size_t>(i)] = gain * noise(0, D * D + i);
-    RateFit fit = fitter.run(std::move(start));
-    errors.push_back(fit.error);
-    if (restart == 0 || fit.error < best.error) best = std::move(fit);
+    try_from(std::move(start));
   }
-  best.n_restarts = n_restarts;
+  best.n_restarts = std::ssize(errors);
   best.n_near_best =
       std::count_if(errors.begin(), errors.end(), [&](double e) { return e <= best.error * 1.01 + 1e-9; });
   return best;

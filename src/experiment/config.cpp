@@ -106,6 +106,8 @@ void read_table(const toml::table& table, const std::string& prefix, Config& con
       remember(*spec, where, config);
     } else if (name == "model.layers") {
       read_layers(node, where, config);
+    } else if (name == "sweep.targets") {
+      continue;  // read once everything that they share is known
     } else if (!is_table_name(name)) {
       fail_unknown(where, name);
     } else if (node.is_table()) {
@@ -137,13 +139,14 @@ NamedLayerKey find_named_layer_key(const std::string& name, const std::string& w
   return found;
 }
 
+std::string trimmed(const std::string& text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
 /// The value of `--set key=text`: TOML, or a bare string.
 void read_override(const std::string& assignment, Config& config) {
-  const auto trimmed = [](std::string text) {
-    const std::size_t first = text.find_first_not_of(" \t");
-    if (first == std::string::npos) return std::string();
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-  };
   const std::size_t equals = assignment.find('=');
   const std::string name = trimmed(assignment.substr(0, equals));
   if (equals == std::string::npos || name.empty()) {
@@ -218,6 +221,64 @@ void fill_layers(Config& config) {
   }
 }
 
+/// What a target must have, and what it has where nothing is said: it is judged by its exact score, in its own units, and by the law
+/// that the last level's network has.
+void check_target(Config& target) {
+  if (!target.was_given("data.scaling")) target.data.scaling = "none";
+  if (!target.was_given("sampling.schedule")) {
+    target.sampling.schedule = "last_level";
+    target.filled.insert("sampling.schedule");
+  }
+  check_file_level(target);
+  expect(is_synthetic(target.data) && target.data.inputs == 0 && target.filter.kind == "none", target, "data.kind",
+         "a target of a sweep is a synthetic law without inputs and without a filter");
+  expect(target.model.kind == "reservoir_sampler", target, "model.kind",
+         "\"{}\"; a sweep is of reservoir_sampler, others are named by sweep.rivals", target.model.kind);
+  expect(target.data.scaling == "none", target, "data.scaling",
+         "\"{}\"; networks of a sweep live in the law's own units: allowed: none", target.data.scaling);
+  expect(target.sampling.schedule == "last_level", target, "sampling.schedule",
+         "\"{}\"; a sweep judges the law of the last level's network: allowed: last_level", target.sampling.schedule);
+  expect(target.model.irreversible == 0.0 && target.training.init.empty() && !target.sampling.record.reservoir, target,
+         "model.irreversible", "a sweep trains plain networks from random weights: no trained J, init or recording");
+}
+
+/// `[[sweep.targets]]`: each is the rest of the file with its own tables on top.
+void read_targets(const toml::node& node, const std::vector<std::string>& overrides, Config& config) {
+  const std::string where = fmt::format("{}:{}", config.source, node.source().begin.line);
+  const toml::array* entries = node.as_array();
+  const bool tables = entries != nullptr && !entries->empty() && entries->size() <= 64 &&
+                      std::all_of(entries->begin(), entries->end(), [](const auto& entry) { return entry.is_table(); });
+  if (!tables)
+    fail_usage("{}: sweep.targets = {}; allowed: one [[sweep.targets]] table a law, 1 to 64", where, describe(node));
+  Config shared = config;
+  std::erase_if(shared.given, [](const auto& key) { return key.first.starts_with("sweep."); });
+  for (const toml::node& entry : *entries) {
+    toml::table own = *entry.as_table();
+    Config target = shared;
+    const std::string at = fmt::format("{}:{}", config.source, entry.source().begin.line);
+    const toml::node* name = own.get("name");
+    if (name == nullptr) fail_usage("{}: a target needs a name, as in name = \"double_peak\"", at);
+    read_value(*find_key("run.name"), *name, fmt::format("{}:{}", config.source, name->source().begin.line), target);
+    own.erase("name");
+    for (const char* table : {"run", "checkpoint", "sweep"}) {
+      if (own.contains(table)) fail_usage("{}: [{}] belongs to the whole sweep, not to a target", at, table);
+    }
+    read_table(own, "", target);
+    for (const std::string& assignment : overrides) {
+      const std::string key = trimmed(assignment.substr(0, assignment.find('=')));
+      if (!key.starts_with("run.") && !key.starts_with("sweep.")) read_override(assignment, target);
+    }
+    for (const Config& other : config.targets) {
+      if (other.run.name == target.run.name) fail_usage("{}: two targets are called {}", at, target.run.name);
+    }
+    check_target(target);
+    config.targets.push_back(std::move(target));
+  }
+  const std::int64_t cells = config.sweep.cells;
+  expect((cells & (cells - 1)) == 0, config, "sweep.cells", "{} is not a power of two", cells);
+  expect(!config.sweep.neurons.empty(), config, "sweep.neurons", "empty; a sweep needs a size or more");
+}
+
 }  // namespace
 
 Config parse_config(const std::string& text, const std::string& source, const std::vector<std::string>& overrides) {
@@ -233,6 +294,13 @@ Config parse_config(const std::string& text, const std::string& source, const st
   read_table(table, "", config);
   for (const std::string& assignment : overrides) read_override(assignment, config);
   if (!config.was_given("run.name")) config.run.name = name_from(source);
+  if (const toml::node* targets = table["sweep"]["targets"].node()) {
+    read_targets(*targets, overrides, config);
+    return config;
+  }
+  for (const auto& [key, where] : config.given) {
+    if (key.starts_with("sweep.")) fail_usage("{}: {} has no meaning without [[sweep.targets]]", where, key);
+  }
   fill_scaling(config);
   fill_layers(config);
   check_file_level(config);
@@ -266,6 +334,8 @@ void require_data_path(const Config& config) {
              config.data.kind == "cifar10" || config.data.kind == "png_folder" ? "FOLDER" : "FILE");
 }
 
+bool is_sweep(const Config& config) { return !config.targets.empty(); }
+
 bool is_hee(const ModelConfig& model) { return model.kind == "hee"; }
 
 bool is_scale_family(const std::string& family) { return family == "gaussian_scale" || family == "laplace_scale"; }
@@ -288,6 +358,24 @@ void write_layers(const Config& config, std::ostream& out) {
   }
 }
 
+/// The keys that have a meaning, table after table; `prefix` stands before the names of tables.
+template <class Wanted>
+void write_tables(const Config& config, const std::string& prefix, Wanted&& wanted, std::ostream& out) {
+  std::string_view table;
+  for (const KeySpec& key : config_schema()) {
+    const std::size_t dot = key.name.rfind('.');
+    if (!key.applies_to(config) || !wanted(key.name.substr(0, key.name.find('.')))) continue;
+    if (key.name.substr(0, dot) != table) {
+      if (table == "model") write_layers(config, out);
+      table = key.name.substr(0, dot);
+      out << (out.tellp() > 0 ? "\n" : "") << '[' << prefix << table << "]\n";
+    }
+    out << key.name.substr(dot + 1) << " = " << value_text(key, config);
+    if (config.filled.contains(std::string(key.name))) out << "  # " << config.training.recipe;
+    out << '\n';
+  }
+}
+
 }  // namespace
 
 std::string to_toml(const Config& config, const std::vector<std::string>& header) {
@@ -298,18 +386,19 @@ std::string to_toml(const Config& config, const std::vector<std::string>& header
     }
     out << "# " << line << '\n';
   }
-  std::string_view table;
-  for (const KeySpec& key : config_schema()) {
-    if (!key.applies_to(config)) continue;
-    const std::size_t dot = key.name.rfind('.');
-    if (key.name.substr(0, dot) != table) {
-      if (table == "model") write_layers(config, out);
-      table = key.name.substr(0, dot);
-      out << (out.tellp() > 0 ? "\n" : "") << '[' << table << "]\n";
-    }
-    out << key.name.substr(dot + 1) << " = " << value_text(key, config);
-    if (config.filled.contains(std::string(key.name))) out << "  # " << config.training.recipe;
-    out << '\n';
+  const auto of_the_whole = [](std::string_view table) {
+    return table == "run" || table == "checkpoint" || table == "sweep";
+  };
+  const auto all = [](std::string_view) { return true; };
+  if (!is_sweep(config)) {
+    write_tables(config, "", all, out);
+    return out.str();
+  }
+  write_tables(config, "", of_the_whole, out);
+  for (const Config& target : config.targets) {
+    out << fmt::format("\n[[sweep.targets]]\nname = \"{}\"\n", target.run.name);
+    write_tables(
+        target, "sweep.targets.", [&](std::string_view table) { return !of_the_whole(table); }, out);
   }
   return out.str();
 }

@@ -136,7 +136,12 @@ std::string config_reference_markdown() {
     if (key.name.substr(0, dot) != table) {
       if (table == "model") add_layers(text);
       table = key.name.substr(0, dot);
-      add_heading(fmt::format("[{}]", table), "", text);
+      add_heading(fmt::format("[{}]", table),
+                  table == "sweep" ? "Of a file with `[[sweep.targets]]` tables, one a law: the rest of the file with "
+                                     "the tables of that entry "
+                                     "(`[sweep.targets.data]`, ...) on top ([capacity.md](capacity.md)).\n\n"
+                                   : "",
+                  text);
     }
     add_row(key, default_text(key), text);
   }

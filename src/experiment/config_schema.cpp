@@ -243,6 +243,15 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(evaluation.classifier), .doc = "images: classifier whose features and classes draws are judged by; `auto`: trained on half of the labelled images with the seed of the run; otherwise a file of `tarn train-classifier`; empty: none", .models = networks},
       {TARN_KEY(evaluation.last_level_steps), .doc = "images: further steps at the last level, judged beside the samples; 0: none", .unit = "steps", .low = 0, .high = kMaxCount, .models = networks, .recipe = true},
       {TARN_KEY(evaluation.last_level_chains), .doc = "images: the first so many chains take those further steps", .low = 1, .high = kMaxCount, .models = networks},
+      {TARN_KEY(evaluation.neurons), .doc = "where activity was recorded (`sampling.record.reservoir`): tuning curves, rates, noise correlations, time scales and spectra of the neurons ([neurons.md](neurons.md))", .models = networks},
+
+      {TARN_KEY(sweep.neurons), .doc = "sizes of the reservoir, N", .low = 1, .high = 16777216, .of_sweeps = true},
+      {TARN_KEY(sweep.seeds), .doc = "every network is trained with so many seeds, from `run.seed` up", .low = 1, .high = 1000, .of_sweeps = true},
+      {TARN_KEY(sweep.rivals), .doc = "sampler-only networks that are trained and judged alike, and the best fit of each class", .choices = {"sampler_only_sc", "sampler_only_fr"}, .of_sweeps = true},
+      {TARN_KEY(sweep.points), .doc = "D > 1: exact draws over which a score error is averaged", .unit = "draws", .low = 100, .high = 16777216, .of_sweeps = true},
+      {TARN_KEY(sweep.cells), .doc = "D > 1: cells of equal probability by which a KL divergence is told; a power of two", .low = 2, .high = 65536, .of_sweeps = true},
+      {TARN_KEY(sweep.best_fit_points), .doc = "D > 1: exact draws to which the best of a class is fitted", .unit = "draws", .low = 100, .high = 16777216, .of_sweeps = true},
+      {TARN_KEY(sweep.best_fit_starts), .doc = "starts of that fit (`sampler_only_fr`), the best of which counts", .low = 1, .high = 100000, .of_sweeps = true},
   };
   // clang-format on
 }
@@ -358,6 +367,7 @@ bool fits(const std::vector<std::string_view>& allowed, const std::string& value
 }  // namespace
 
 bool KeySpec::applies_to(const Config& config) const {
+  if (of_sweeps) return is_sweep(config);
   return fits(kinds, config.data.kind) && fits(filters, config.filter.kind) && fits(models, config.model.kind);
 }
 

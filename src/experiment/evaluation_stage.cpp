@@ -177,6 +177,8 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   }
   evaluate_live(in, outcome);
   evaluate_convergence(in, outcome);
+  evaluate_calibration(in, outcome);
+  evaluate_neurons(in, outcome);
   evaluate_course(in, outcome);
   training_figure(in, outcome);
   write_metrics(in.folder, outcome);

@@ -1,6 +1,8 @@
 #include "hee_run.hpp"
+#include "measured_speed.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/experiment/runner.hpp"
+#include "tarn/experiment/sweep.hpp"
 
 namespace tarn {
 namespace {
@@ -16,7 +18,33 @@ std::string device_memory_line(const ChainMemory& memory, std::int64_t n_chains)
                      memory.tile < n_chains ? fmt::format("tiles of {} chains", memory.tile) : "all at once");
 }
 
+double measured_flops(const Config& config, const PreparedData& data, Backend& backend) {
+  const SamplingNetwork network = starting_network(config, data);
+  const PreparedLevels prepared(backend, {network});
+  SamplingRun run;
+  Stage stage;
+  stage.network = &prepared[0];
+  stage.dt = 1e-4;
+  run.n_chains = std::min<std::int64_t>(1024, config.sampling.chains);
+  Matrix<float> inputs(data.n_inputs > 0 ? run.n_chains : 0, data.n_inputs);
+  run.inputs = inputs.view();
+  double seconds = 0.0, work = 0.0;
+  for (std::int64_t n = 1; seconds < 0.05; n *= 4) {
+    run.stages = plain_schedule(stage, 0, n, 0);
+    const SamplingResult result = run_chains(backend, run, nullptr);
+    seconds = result.seconds;
+    work = result.chain_steps * flops_of_a_step(network);
+  }
+  return work / seconds;
+}
+
+double flops_of_a_step(const SamplingNetwork& network) {
+  const std::int64_t D = network.n_outputs;
+  return 2.0 * static_cast<double>(network.n_neurons()) * static_cast<double>(2 * D + network.n_inputs);
+}
+
 std::vector<std::string> plan_of(Config config, const RunOptions& options) {
+  if (is_sweep(config)) return sweep_plan(std::move(config), options);
   const auto backend = make_backend(config.run.device, options.n_threads, parse_precision(config.run.precision));
   require_data_path(config);
   Config untrained = config;  // sizes are all that a plan needs of a filter that takes minutes to train
@@ -48,26 +76,7 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
                                    static_cast<double>(s.thin)
                              : 0.0;
   const double draws = std::max(thinned, 1.0);
-  // A short measurement of this machine, on the operation that dominates: chains of this very network.
-  const double flops = [&] {
-    const SamplingNetwork network = starting_network(config, data);
-    const PreparedLevels prepared(*backend, {network});
-    SamplingRun run;
-    Stage stage;
-    stage.network = &prepared[0];
-    stage.dt = 1e-4;
-    run.n_chains = std::min<std::int64_t>(1024, s.chains);
-    Matrix<float> inputs(data.n_inputs > 0 ? run.n_chains : 0, data.n_inputs);
-    run.inputs = inputs.view();
-    double seconds = 0.0, work = 0.0;
-    for (std::int64_t n = 1; seconds < 0.05; n *= 4) {
-      run.stages = plain_schedule(stage, 0, n, 0);
-      const SamplingResult result = run_chains(*backend, run, nullptr);
-      seconds = result.seconds;
-      work = result.chain_steps * 2.0 * N * (K + D);
-    }
-    return work / seconds;
-  }();
+  const double flops = measured_flops(config, data, *backend);
   const double training_flops =
       static_cast<double>(steps) * (4.0 * D + 6.0 * K) * N * (batch + static_cast<double>(plan.confinement_points));
   const double sampling_flops = chains * per_chain * 2.0 * N * (K + D);

@@ -3,9 +3,11 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/experiment/run_page.hpp"
+#include "tarn/core/version.hpp"
 #include "tarn/io/file.hpp"
 #include "tarn/report/report_file.hpp"
 
@@ -32,6 +34,11 @@ std::string timing_line(const RunTimes& times, const Backend& backend, double to
 }
 
 }  // namespace
+
+std::vector<std::string> config_header(const Config& config, const Backend& backend) {
+  return {fmt::format("{}, resolved by tarn {} ({})", config.run.name, version(), commit()),
+          fmt::format("device {}, instruction set {}", backend.name(), name_of(current_isa()))};
+}
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

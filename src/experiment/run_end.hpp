@@ -13,6 +13,9 @@
 
 namespace tarn {
 
+/// The comment on top of a run's config.toml: version, device, instruction set.
+std::vector<std::string> config_header(const Config& config, const Backend& backend);
+
 double seconds_since(std::chrono::steady_clock::time_point start);
 
 /// What timing.jsonl holds of a run; seconds of the wall clock.

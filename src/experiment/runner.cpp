@@ -11,16 +11,12 @@
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/core/version.hpp"
+#include "tarn/experiment/sweep.hpp"
 #include "tarn/io/file.hpp"
 #include "tarn/models/weights_file.hpp"
 
 namespace tarn {
 namespace {
-
-std::vector<std::string> header(const Config& config, const Backend& backend) {
-  return {fmt::format("{}, resolved by tarn {} ({})", config.run.name, version(), commit()),
-          fmt::format("device {}, instruction set {}", backend.name(), name_of(current_isa()))};
-}
 
 // From training to the report, or what of that is left to do.
 RunOutcome perform(const Config& config, const std::string& resolved, const PreparedData& data, Backend& backend,
@@ -113,6 +109,7 @@ void require_same_inputs(const TensorFile& checkpoint, const std::string& finger
 }
 
 RunOutcome run_experiment(Config config, const RunOptions& options) {
+  if (is_sweep(config)) return run_sweep(std::move(config), options);
   const auto start = std::chrono::steady_clock::now();
   const auto backend = make_backend(config.run.device, options.n_threads, parse_precision(config.run.precision));
   if (options.profile) backend->capture_profile();
@@ -124,7 +121,7 @@ RunOutcome run_experiment(Config config, const RunOptions& options) {
   const LogFile log(folder.log().string());
   info("run {}", folder.path().string());
   info("tarn {} ({}), {} ({})", version(), commit(), backend->name(), backend->description());
-  const std::string resolved = to_toml(config, header(config, *backend));
+  const std::string resolved = to_toml(config, config_header(config, *backend));
   write_file_atomically(folder.config(), resolved);
   save_data_maps(data, folder.data_maps());
   info("data: {}", data.description);
@@ -143,6 +140,7 @@ RunOutcome resume_experiment(const std::filesystem::path& path, const ResumeOpti
   const RunFolder folder = RunFolder::open(path);
   if (std::filesystem::exists(folder.done()))
     fail_usage("{}: the run is finished; its report is {}", path.string(), folder.report().string());
+  if (is_sweep(load_config(folder.config().string()))) return resume_sweep(path, options);
   const auto checkpoint = Checkpoints::latest(folder.checkpoints());
   if (!checkpoint) fail("{}: holds no checkpoint to go on from; start it again with tarn run", path.string());
   const Config config = load_config(folder.config().string());
@@ -167,6 +165,9 @@ StoredRun load_run(const std::filesystem::path& path, const std::vector<std::str
   const RunFolder folder = RunFolder::open(path);
   StoredRun run;
   run.config = load_config(folder.config().string(), overrides);
+  if (is_sweep(run.config))
+    fail_usage("{}: a sweep of many networks; the weights of each are in {}", path.string(),
+               (path / "points").string());
   run.data = load_data_maps(folder.data_maps());
   run.data.seed = run.config.run.seed;
   if (is_hee(run.config.model)) {

@@ -51,6 +51,7 @@ std::string table_of(const Config& config, const std::vector<RunOutcome>& runs) 
 
 std::vector<RunOutcome> run_seeds(const Config& config, const RunOptions& options, std::int64_t n_seeds) {
   if (n_seeds < 1) fail_usage("--seeds: needs at least 1, found {}", n_seeds);
+  if (is_sweep(config)) fail_usage("--seeds: a sweep has seeds of its own; say --set sweep.seeds={}", n_seeds);
   std::vector<RunOutcome> runs;
   for (std::int64_t i = 0; i < n_seeds; ++i) {
     Config one = config;

@@ -11,6 +11,8 @@ struct DrawReader::State {
   int group;
   int x;
   std::vector<std::int64_t> extents;
+  int recordings = -1, activity = -1;  // where there are some
+  std::int64_t n_recorded = 0;
 
   explicit State(const std::filesystem::path& path)
       : file(NetcdfFile::open(path)),
@@ -25,6 +27,25 @@ struct DrawReader::State {
       fail("{}: claims {} chains by {} draws by {} dimensions in {} bytes", path.string(), extents[0], extents[1],
            extents[2], found);
     }
+    int id = 0;
+    if (nc_inq_grp_ncid(file.root(), "recordings", &id) != NC_NOERR) return;
+    recordings = id;
+    activity = file.variable(id, "activity", NC_FLOAT, {extents[0], extents[1], -1});
+    n_recorded = file.extents(id, activity)[2];
+    if (bytes / static_cast<double>(extents[2]) * static_cast<double>(n_recorded) > 1032.0 * found)
+      fail("{}: claims {} recorded neurons in {} bytes", path.string(), n_recorded, found);
+  }
+
+  /// Chains `begin .. end - 1` of a variable whose last axis has so many entries.
+  Matrix<float> rows(int in_group, int variable, std::int64_t begin, std::int64_t end, std::int64_t width) const {
+    if (begin < 0 || begin > end || end > extents[0])
+      fail("{}: has {} chains, asked for {} to {}", file.name(), extents[0], begin, end);
+    Matrix<float> out((end - begin) * extents[1], width);
+    const auto count = [](std::int64_t n) { return static_cast<std::size_t>(n); };
+    if (out.size() == 0) return out;
+    file.get(in_group, variable, {{count(begin), 0, 0}, {count(end - begin), count(extents[1]), count(width)}},
+             std::span(out.data(), count(out.size())));
+    return out;
   }
 };
 
@@ -72,16 +93,14 @@ Matrix<float> DrawReader::draw(std::int64_t draw) const {
 }
 
 Matrix<float> DrawReader::chains(std::int64_t begin, std::int64_t end) const {
-  if (begin < 0 || begin > end || end > n_chains()) {
-    fail("{}: has {} chains, asked for {} to {}", state_->file.name(), n_chains(), begin, end);
-  }
-  Matrix<float> out((end - begin) * n_draws(), n_dims());
-  const auto count = [](std::int64_t n) { return static_cast<std::size_t>(n); };
-  if (begin == end) return out;
-  state_->file.get(state_->group, state_->x,
-                   {{count(begin), 0, 0}, {count(end - begin), count(n_draws()), count(n_dims())}},
-                   std::span(out.data(), count(out.size())));
-  return out;
+  return state_->rows(state_->group, state_->x, begin, end, n_dims());
+}
+
+std::int64_t DrawReader::n_recorded() const { return state_->n_recorded; }
+
+Matrix<float> DrawReader::recorded(std::int64_t begin, std::int64_t end) const {
+  if (state_->activity < 0) fail("{}: no activity was recorded", state_->file.name());
+  return state_->rows(state_->recordings, state_->activity, begin, end, state_->n_recorded);
 }
 
 }  // namespace tarn

@@ -165,6 +165,7 @@ class Script {
     for (std::size_t i = 0; i < f_.panels.size(); ++i) {
       auto& margin = left_margin[i % static_cast<std::size_t>(columns_)];
       if (!f_.panels[i].y_label.empty()) margin = 68.0;
+      if (f_.panels[i].log_y) margin = std::max(margin, 56.0);  // "0.0001"
     }
     double taken = 0.0;
     for (const double margin : left_margin) taken += margin + 14.0;
@@ -240,7 +241,7 @@ class Script {
     line("set tics nomirror scale 0.4 font ',11' textcolor rgb '{}'", soft_ink);
     line("set grid xtics ytics back linetype 1 linewidth 1 linecolor rgb '{}'", grid_color);
     // at most about one tick every 75 by 40 pixels
-    if (p.x_range) line("set xtics {}", tick_step(*p.x_range, (right - left) / 75.0));
+    if (p.x_range && p.log_x == 0) line("set xtics {}", tick_step(*p.x_range, (right - left) / 75.0));
     if (p.y_range && !p.log_y) line("set ytics {}", tick_step(*p.y_range, (bottom - top) / 40.0));
     line("set xtics offset 0,0.2");
     if (p.no_x_ticks) line("unset xtics");
@@ -250,6 +251,7 @@ class Script {
     }
     if (!p.x_label.empty()) line("set xlabel {} font ',13' offset 0,0.2 textcolor rgb '{}'", quoted(p.x_label), ink);
     if (!p.y_label.empty()) line("set ylabel {} font ',13' offset 1.2,0 textcolor rgb '{}'", quoted(p.y_label), ink);
+    if (p.log_x > 0) line("set logscale x {}\nset format x '%g'", p.log_x);
     if (p.log_y) line("set logscale y\nset format y '%g'");
     // over less than two decades powers of ten alone would leave an axis with one number or none
     if (p.log_y && p.y_range && p.y_range->first > 0.0 && p.y_range->second < 100.0 * p.y_range->first)

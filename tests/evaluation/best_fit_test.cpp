@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "evaluation/test_targets.hpp"
+#include "tarn/core/noise.hpp"
 #include "tarn/evaluation/one_dimensional.hpp"
 
 namespace tarn {
@@ -92,6 +93,30 @@ TEST(RateFit, TwoDimensionalMemberOfTheClass) {
   EXPECT_LT(fit.error, 1e-6);
 }
 
+TEST(RateFit, TenDimensionsFromAStartNearby) {
+  // A member of the class in ten dimensions, 210 parameters: from a start beside it the search comes home; from one random start it need
+  // not, but it never ends above a start that it was given.
+  constexpr std::int64_t D = 10, n = 1003;  // no multiple of a block
+  Matrix<float> noise(n, D), weights(1, 2 * D * D + D);
+  fill_normals(21, Stream::evaluation, 0, 0, 1, noise.view());
+  fill_normals(22, Stream::evaluation, 0, 0, 1, weights.view());
+  RateFit truth{Nonlinearity::softplus, Matrix<double>(D, D), std::vector<double>(D), Matrix<double>(D, D), 0.0, 0, 0};
+  for (std::int64_t i = 0; i < D * D; ++i) {
+    truth.W.data()[i] = weights(0, i);
+    truth.M.data()[i] = weights(0, D * D + D + i) + (i % (D + 1) == 0 ? 4.0 : 0.0);
+  }
+  for (std::int64_t k = 0; k < D; ++k) truth.b[static_cast<std::size_t>(k)] = weights(0, D * D + k);
+  FitProblem p{Matrix<double>(n, D), std::vector<double>(n, 1.0 / n), {}};
+  std::copy_n(noise.data(), n * D, p.x.data());
+  p.score = truth.drift(p.x.view());
+  RateFit start = truth;
+  for (std::int64_t i = 0; i < D * D; ++i) start.W.data()[i] *= 1.0 + 0.1 * (i % 3 == 0 ? 1.0 : -1.0);
+  const RateFit fit = fit_sampler_only_fr(Nonlinearity::softplus, p, 5, 1, std::vector<RateFit>{start});
+  EXPECT_EQ(fit.n_restarts, 2);
+  EXPECT_LT(fit.error, 1e-8);
+  for (std::int64_t i = 0; i < D * D; ++i) EXPECT_NEAR(fit.W.data()[i], truth.W.data()[i], 1e-3) << i;
+}
+
 TEST(RateFit, TheSameSeedGivesTheSameFit) {
   const FitProblem p = double_peak_problem();
   const RateFit a = fit_sampler_only_fr(Nonlinearity::relu, p, 3, 4),
@@ -113,7 +138,7 @@ TEST(Fits, MismatchedShapesAreRefused) {
   FitProblem p = double_peak_problem();
   p.weights.pop_back();
   EXPECT_THROW(fit_sampler_only_sc(Nonlinearity::relu, p), Error);
-  FitProblem wide{Matrix<double>(10, 9), std::vector<double>(10, 0.1), Matrix<double>(10, 9)};
+  FitProblem wide{Matrix<double>(20, 17), std::vector<double>(20, 0.05), Matrix<double>(20, 17)};
   EXPECT_THROW(fit_sampler_only_fr(Nonlinearity::relu, wide, 1), Error);
 }
 

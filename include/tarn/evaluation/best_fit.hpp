@@ -53,8 +53,9 @@ struct RateFit {
   std::string text() const;
 };
 /// Levenberg-Marquardt over W and b, M by least squares (variable projection, Golub and Pereyra 1973), best of
-/// `n_restarts` seeded starts. Throws `Error` for D > 8.
+/// `n_restarts` seeded starts and of those in `starts`, whose W and b count: trained networks, say, which it then never falls behind on
+/// this problem. Throws `Error` for D > 16, where 2 D^2 + D parameters make each step long.
 RateFit fit_sampler_only_fr(Nonlinearity phi, const FitProblem& problem, std::uint64_t seed,
-                            std::int64_t n_restarts = 24);
+                            std::int64_t n_restarts = 24, std::span<const RateFit> starts = {});
 
 }  // namespace tarn

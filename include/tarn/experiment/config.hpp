@@ -283,7 +283,20 @@ struct EvaluationConfig {
   std::string classifier;      ///< images with labels: "auto" trains one on half of them, else a file; empty = none
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
   std::int64_t last_level_chains = 1000;  ///< images: chains that take those further steps
+  bool neurons = true;                    ///< where activity was recorded: what the neurons do
   bool operator==(const EvaluationConfig&) const = default;
+};
+
+/// `[sweep]`: one experiment for each of several laws, network sizes and seeds (docs/capacity.md). The laws are `Config::targets`.
+struct SweepConfig {
+  std::vector<std::int64_t> neurons{8, 16, 32, 64, 128, 256, 512, 1024};  ///< N of the reservoir
+  std::int64_t seeds = 5;                                                 ///< from run.seed up
+  std::vector<std::string> rivals{"sampler_only_sc", "sampler_only_fr"};  ///< classes compared with
+  std::int64_t points = 20000;          ///< D > 1: exact draws over which a score error is averaged
+  std::int64_t cells = 256;             ///< D > 1: cells of equal probability that a KL divergence sees; a power of two
+  std::int64_t best_fit_points = 5000;  ///< D > 1: exact draws to which the best of a class is fitted
+  std::int64_t best_fit_starts = 8;     ///< of which it is the best
+  bool operator==(const SweepConfig&) const = default;
 };
 
 /// A whole run. Values that a recipe fills hold no meaning before `resolve` was called.
@@ -297,6 +310,9 @@ struct Config {
   SamplingConfig sampling;
   CheckpointConfig checkpoint;
   EvaluationConfig evaluation;
+  SweepConfig sweep;
+  std::vector<Config>
+      targets;  ///< of a sweep: a config for each law, named by its run.name; of this one only run, checkpoint and sweep count
 
   std::string source;  ///< the file it came from, for messages
   std::map<std::string, std::string>
@@ -306,6 +322,8 @@ struct Config {
   bool was_given(const std::string& key) const { return given.contains(key); }
   /// Compares the values, not where they came from.
   bool operator==(const Config& other) const {
+    if (!targets.empty() || !other.targets.empty())
+      return run == other.run && checkpoint == other.checkpoint && sweep == other.sweep && targets == other.targets;
     return run == other.run && data == other.data && filter == other.filter && model == other.model &&
            inference == other.inference && training == other.training && sampling == other.sampling &&
            checkpoint == other.checkpoint && evaluation == other.evaluation;
@@ -342,6 +360,9 @@ bool is_patches(const DataConfig& data);
 bool is_hee(const ModelConfig& model);
 /// Whether a layer's natural parameter is a precision, so that the layer above sets the scale of its units.
 bool is_scale_family(const std::string& family);
+
+/// Whether the config is one of many runs: it has `[[sweep.targets]]`.
+bool is_sweep(const Config& config);
 
 /// Throws one line that tells `--set data.path=...` where the data are a file and no path was given.
 void require_data_path(const Config& config);

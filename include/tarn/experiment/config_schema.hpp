@@ -33,6 +33,7 @@ struct KeySpec {
   std::vector<std::string_view> filters{};  ///< values of `filter.kind`, likewise
   std::vector<std::string_view> models{};   ///< values of `model.kind`, likewise
   std::vector<std::string_view> families{};  ///< keys of a layer: families that have it; empty = all
+  bool of_sweeps = false;                    ///< a key of `[sweep]`, which has a meaning where there are targets
   bool recipe = false;                       ///< filled by the recipe where it is left out
   bool automatic = false;    ///< integers: "auto" is allowed too (0 in Config), which leaves the choice to the recipe
   bool one_or_many = false;  ///< lists of numbers: a plain number stands for a list of one

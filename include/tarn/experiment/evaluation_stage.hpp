@@ -68,6 +68,10 @@ void evaluate_convergence(const EvaluationInput& input, EvaluationOutcome& outco
 /// Some of the chains once more, from their start: traces and, for known laws on the line and in the plane, the distance to the target
 /// against steps.
 void evaluate_course(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Where activity was recorded: tuning curves, rates, noise correlations, autocorrelation times and spectra of the neurons.
+void evaluate_neurons(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Conditional runs on Gaussian mixtures: coverage of the exact posterior's central intervals by the chains' last draws.
+void evaluate_calibration(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Any other run: moments of draws beside those of the data.
 void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 

@@ -148,6 +148,12 @@ class DrawReader {
   /// Chains `begin .. end - 1` over all draws, `[(end - begin) * n_draws, D]`, draws of a chain in a row.
   Matrix<float> chains(std::int64_t begin, std::int64_t end) const;
 
+  /// Neurons and projections that were recorded; 0 where nothing was.
+  std::int64_t n_recorded() const;
+  /// Their activity, `[(end - begin) * n_draws, n_recorded]`, laid out as `chains`; NaN where a draw has no recording. Throws `Error` where
+  /// nothing was recorded.
+  Matrix<float> recorded(std::int64_t begin, std::int64_t end) const;
+
  private:
   struct State;
   std::unique_ptr<State> state_;

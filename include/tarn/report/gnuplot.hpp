@@ -54,6 +54,7 @@ struct Panel {
   std::string y_label;
   std::optional<AxisRange> x_range;
   std::optional<AxisRange> y_range;
+  int log_x = 0;  ///< base of a logarithmic x axis, 2 or 10; 0: an even one
   bool log_y = false;
   bool no_x_ticks = false;     ///< places along x have no numbers
   bool bare = false;           ///< a frame without ticks and grid: a picture, not a plot

@@ -1,0 +1,23 @@
+// The capacity experiment: one network class at many sizes, on several laws, beside classes without a reservoir (docs/capacity.md).
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tarn/experiment/runner.hpp"
+
+namespace tarn {
+
+/// Trains and judges every network of a config with targets and draws what they reach against their size. One run folder; a network that
+/// is done has a file in `points/` and is not trained again. Throws as `run_experiment`.
+RunOutcome run_sweep(Config config, const RunOptions& options);
+
+/// Goes on with the sweep in `folder`: the network that was at work begins anew, the files end up with the same bytes. Throws as
+/// `resume_experiment`.
+RunOutcome resume_sweep(const std::filesystem::path& folder, const ResumeOptions& options);
+
+/// What `run_sweep` would do, in lines for a person.
+std::vector<std::string> sweep_plan(Config config, const RunOptions& options);
+
+}  // namespace tarn
