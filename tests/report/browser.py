@@ -206,11 +206,13 @@ class Browser:
                 bad.append(f"network: {p['request']['url']}")
         return bad
 
-    def screenshot(self, path, height=None):
-        columns, rows, _ = WIDTHS["phone" if "phone" in path.name else "desktop"]
-        clip = {"x": 0, "y": 0, "width": columns, "height": height or rows, "scale": 1}
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
-        path.write_bytes(base64.b64decode(data))
+    def screenshot(self, path, width, height):
+        """The whole page: a window as high as it is, since what lies beyond one is painted late on a busy machine."""
+        columns, _, scale = WIDTHS[width]
+        self.call("Emulation.setDeviceMetricsOverride", width=columns, height=height, deviceScaleFactor=scale,
+                  mobile=width == "phone")
+        time.sleep(1.0)
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
 
 def look_at(browser, page, shots=None, name="", least_figures=1):
@@ -222,9 +224,9 @@ def look_at(browser, page, shots=None, name="", least_figures=1):
         if found["figures"] < least_figures:
             bad.append(f"{width}: {found['figures']} figures, expected {least_figures} or more")
         if shots:
-            browser.evaluate('document.fonts.ready.then(() => "0")')
             height = browser.evaluate("JSON.stringify(document.documentElement.scrollHeight)")
-            browser.screenshot(shots / f"{name}_{width}.png", min(height, 15000))
+            browser.screenshot(shots / f"{name}_{width}.png", width, min(height, 15000))
+            browser.open(page, width)
         for script in (SORT, ENLARGE):
             bad += [f"{width}: {what}" for what in browser.evaluate(script)["bad"]]
         bad += [f"{width}: {what}" for what in browser.complaints()]
