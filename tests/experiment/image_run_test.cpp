@@ -118,7 +118,8 @@ TEST_F(ImageRun, IsJudgedByAClassifier) {
     EXPECT_TRUE(std::isfinite(m.value) && std::isfinite(m.floor)) << name;
     EXPECT_LE(m.quality->draws.low, m.value) << name;
     EXPECT_GE(m.quality->draws.high, m.value) << name;
-    EXPECT_EQ(m.quality->n, n) << name;
+    EXPECT_LE(m.quality->n, n) << name;
+    EXPECT_GE(m.quality->n, n - 5) << name << ": chains may have been lost";
     EXPECT_TRUE(std::isfinite(m.quality->mixture.value)) << name << ": 10 components fit 300 rows of 6";
     EXPECT_TRUE(std::isfinite(m.quality->gaussian.value)) << name;
   };
