@@ -6,8 +6,8 @@
 #include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
-#include "tarn/experiment/run_page.hpp"
 #include "tarn/core/version.hpp"
+#include "tarn/experiment/run_page.hpp"
 #include "tarn/io/file.hpp"
 #include "tarn/report/report_file.hpp"
 

@@ -148,8 +148,8 @@ RunOutcome perform(const Config& config, std::vector<PreparedData> data, const s
   write_file_atomically(folder.path() / "points.csv", points_csv(config, found));
   fs::remove(folder.metrics());  // of an end that was interrupted
   write_metrics(folder, outcome);
-  return end_run(folder, checkpoints, report_of(config, found, outcome, resolved, backend), outcome.metrics, times,
-                 start);
+  return end_run(folder, checkpoints, backend, report_of(config, found, outcome, resolved, backend), outcome.metrics,
+                 times, start);
 }
 
 }  // namespace
