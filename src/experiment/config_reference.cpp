@@ -139,7 +139,7 @@ std::string config_reference_markdown() {
       add_heading(fmt::format("[{}]", table),
                   table == "sweep" ? "Of a file with `[[sweep.targets]]` tables, one a law: the rest of the file with "
                                      "the tables of that entry "
-                                     "(`[sweep.targets.data]`, ...) on top ([capacity.md](capacity.md)).\n\n"
+                                     "(`[sweep.targets.data]`, ...) on top (docs/capacity.md).\n\n"
                                    : "",
                   text);
     }

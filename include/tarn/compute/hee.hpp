@@ -66,11 +66,11 @@ struct HeeDynamics {
   float adaptation_tau = 10.0f;   ///< tau_v / tau > 0
   bool free_observation = false;  ///< `x_0` moves too: generation (docs/hee.md, section 8)
   /// Generation: `x_0` is held for K >= 1 steps of the latents, over which `eta_0` is averaged, and moves at the end of the last of them by one step
-  /// of the integrator with drift `T'(x_0) <eta_0> + (log h)'(x_0)`. 1: with the latents, joint generation; more: marginal.
+  /// of the integrator with drift ``T'(x_0) mean(eta_0) + (log h)'(x_0)``. 1: with the latents, joint generation; more: marginal.
   int observation_every = 1;
   float observation_dt = 0.0f;  ///< generation: length of that step, units of tau; 0: `dt`
   /// Generation layer by layer: l >= 0 lets layer l alone move, given the layer above as it stands and without what the layer below says: drift
-  /// `T'(x_l) eta_l + (log h)'(x_l)`, the dynamics of interneurons. `eta_l` costs one matrix product a call. -1: all layers move.
+  /// ``T'(x_l) eta_l + (log h)'(x_l)``, the dynamics of interneurons. `eta_l` costs one matrix product a call. -1: all layers move.
   int only_layer = -1;
 
   float dt_of(int layer) const { return layer == 0 && observation_dt > 0.0f ? observation_dt : dt; }

@@ -25,7 +25,7 @@ struct PartitionEstimate {
   std::int64_t n_lost = 0;             ///< interneurons that became non-finite: left out
 };
 
-/// `A(eta) = A(g(0)) + int A'(t) dt`, where `A'(t) = E[T(e) | t]` is read from interneurons that run their own Langevin dynamics (the step of
+/// ``A(eta) = A(g(0)) + int A'(t) dt``, where ``A'(t) = E[T(e) | t]`` is read from interneurons that run their own Langevin dynamics (the step of
 /// inference: exact for `gaussian`, Euler-Maruyama for the others, whose bias is of the order of `dt`) while `t` stands at one node after another
 /// between `g(0)` and `eta`. This is the sense in which a circuit "estimates its partition function" (docs/hee.md). Interneuron m of unit i has
 /// the noise of chain m (`Stream::interneurons + layer`). `eta` `[n_units]` of `layer`. Throws `Error` for an eta out of the family's range and a path out of
