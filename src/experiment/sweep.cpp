@@ -118,12 +118,21 @@ Report report_of(const Config& config, const SweepResults& found, const Evaluati
   report.facts = {{"networks", fmt::format("{}", trained), "trained and judged"},
                   {"sizes", fmt::format("{}", config.sweep.neurons.size()), "of the reservoir"},
                   {"seeds", fmt::format("{}", config.sweep.seeds), fmt::format("from {} up", config.run.seed)}};
-  // the medians that metrics.jsonl lists stand in the tables of the laws
-  report.sections.front().tables = outcome.tables;
-  report.sections.front().text =
-      "Score error: E |s - s*|² under the law smoothed by the last noise level. KL: of the stationary law where D = 1, "
-      "by quadrature; else of "
-      "the chains' last draws, over cells of equal probability, a lower bound.";
+  report.statements.clear();  // those of a single run's draws
+  // the figure first; the medians that metrics.jsonl lists stand in the tables of the laws
+  ReportSection& results = report.sections.front();
+  ReportSection figure{
+      .heading = "Against the number of neurons",
+      .text =
+          "Score error: E |s - s*|² under the law smoothed by the last noise level. KL: of the stationary law where D "
+          "= 1, by "
+          "quadrature; else of the chains' last draws, over cells of equal probability, a lower bound.",
+      .tables = {},
+      .figures = std::move(results.figures),
+      .preformatted = {}};
+  results.figures.clear();
+  results.tables = outcome.tables;
+  report.sections.insert(report.sections.begin(), std::move(figure));
   return report;
 }
 

@@ -59,7 +59,7 @@ TEST_F(Sweeps, EveryNetworkIsTrainedJudgedAndTold) {
   // the config of the folder runs again as it is
   const RunOutcome again = run_experiment(load_config((run.folder / "config.toml").string()), {folder / "again", 1});
   test::expect_same_files(run.folder, again.folder,
-                          {"config.toml", "report.html"});  // these say what a recipe filled in
+                          {"config.toml", "report.json"});  // these say what a recipe filled in
   EXPECT_THROW(load_run(run.folder), UsageError);
   EXPECT_THROW(run_seeds(parse_config(tiny_sweep, "tiny.toml"), {folder / "runs", 2}, 2), UsageError);
 }
