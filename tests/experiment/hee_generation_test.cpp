@@ -101,7 +101,7 @@ TEST_P(HeeGenerationRun, GoesOnFromEveryCheckpoint) {
     Checkpoints checkpoints(copy / "checkpoints", config.checkpoint, facts);
     const auto again = hee_sampling_stage(config, data, model, *backend, copy, {}, {&checkpoints, &from});
     for (std::size_t l = 0; l < 3; ++l) EXPECT_EQ(again.last_draw[l], sampled.last_draw[l]) << entry.path();
-    EXPECT_EQ(read_text(copy / "samples.nc"), read_text(whole / "samples.nc")) << entry.path();
+    EXPECT_EQ(difference_but_times(copy / "samples.nc", whole / "samples.nc"), "") << entry.path();
   }
   EXPECT_GE(n, 3u);  // two tiles of chains
 }

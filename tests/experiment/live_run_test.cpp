@@ -82,7 +82,7 @@ TEST_F(LiveRun, CanBeTurnedOff) {
   const RunOutcome off = run({"sampling.diagnostics.outputs=0"});
   EXPECT_TRUE(diagnostics_of(off).empty());
   EXPECT_EQ(test::read_text(off.folder / "report.html").find("Live diagnostics"), std::string::npos);
-  EXPECT_EQ(test::read_text(off.folder / "samples.nc"), test::read_text(run({}).folder / "samples.nc"));
+  EXPECT_EQ(difference_but_times(off.folder / "samples.nc", run({}).folder / "samples.nc"), "");
 }
 
 TEST_F(LiveRun, ARuleThatCannotBeJudgedIsRefused) {
