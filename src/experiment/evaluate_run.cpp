@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "hee_run.hpp"
+#include "json_number.hpp"
+#include "run_files.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/evaluation/moments.hpp"
 #include "tarn/evaluation/one_dimensional.hpp"
@@ -23,24 +25,17 @@ constexpr std::int64_t most_components = 100, most_marginals = 8;
 // The figures of training that metrics.jsonl holds; lines of other kinds, and what a reader of text might have broken, are left out.
 std::vector<TrainingRecord> training_records(const std::filesystem::path& metrics) {
   std::vector<TrainingRecord> records;
-  if (!std::filesystem::exists(metrics)) return records;
-  const std::string text = read_text_file(metrics);
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const auto line = nlohmann::json::parse(text.substr(at, end - at), nullptr, false);
-    at = end + 1;
-    if (!line.is_object() || line.value("kind", "") != "training") continue;
-    const auto number = [&](const char* key) {
-      const auto found = line.find(key);
-      return found != line.end() && found->is_number() ? found->get<double>() : std::nan("");
-    };
+  for (const auto& line : json_lines(metrics)) {
+    if (line.value("kind", nlohmann::json()) != "training") continue;
     TrainingRecord record;
-    record.step = static_cast<std::int64_t>(number("step"));
-    record.level = static_cast<std::int64_t>(number("level"));
-    record.sigma = number("sigma");
-    record.loss.loss = number("loss");
-    record.loss.excess = number("excess_loss");
-    if (std::isfinite(record.sigma)) records.push_back(record);
+    const double step = number_at(line, "step"), level = number_at(line, "level");
+    record.sigma = number_at(line, "sigma");
+    if (!std::isfinite(record.sigma) || !std::isfinite(step) || !std::isfinite(level)) continue;
+    record.step = static_cast<std::int64_t>(step);
+    record.level = static_cast<std::int64_t>(level);
+    record.loss.loss = number_at(line, "loss");
+    record.loss.excess = number_at(line, "excess_loss");
+    records.push_back(record);
   }
   return records;
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "json_number.hpp"
 #include "tarn/experiment/run_page.hpp"
 #include "tarn/io/file.hpp"
 #include "tarn/report/chain_figures.hpp"
@@ -59,20 +60,12 @@ std::vector<nlohmann::json> json_lines(const fs::path& path) {
   return lines;
 }
 
-double json_number(const nlohmann::json& line, const char* key) {
-  const auto found = line.find(key);
-  if (found != line.end() && found->is_number()) return found->get<double>();
-  if (found != line.end() && *found == "Infinity") return std::numeric_limits<double>::infinity();
-  if (found != line.end() && *found == "-Infinity") return -std::numeric_limits<double>::infinity();
-  return std::numeric_limits<double>::quiet_NaN();
-}
-
 std::optional<RunClock> read_clock(const RunFolder& folder) {
   const auto lines = json_lines(folder.timing());
   if (lines.empty()) return std::nullopt;
   const nlohmann::json& line = lines.back();
   const auto number = [&](const char* key) {
-    const double value = json_number(line, key);
+    const double value = number_at(line, key);
     return std::isfinite(value) && value > 0.0 ? value : 0.0;
   };
   RunClock c;
@@ -98,9 +91,9 @@ std::vector<Metric> stored_metrics(const RunFolder& folder) {
     const std::string name = text_at(line, "name");
     const Metric metric{name,
                         words(name),
-                        json_number(line, "value"),
-                        json_number(line, "floor"),
-                        json_number(line, "floor_deviation"),
+                        number_at(line, "value"),
+                        number_at(line, "floor"),
+                        number_at(line, "floor_deviation"),
                         text_at(line, "note")};
     const auto before = std::ranges::find(metrics, name, &Metric::name);
     if (before == metrics.end())
@@ -127,8 +120,8 @@ std::vector<ReportCurve> stored_training(const RunFolder& folder) {
     c.y_label = q.label;
     for (const auto& line : lines) {
       if (text_at(line, "kind") != "training" || !line.contains(q.key)) continue;
-      c.x.push_back(json_number(line, "step"));
-      c.y.push_back(json_number(line, q.key));
+      c.x.push_back(number_at(line, "step"));
+      c.y.push_back(number_at(line, q.key));
     }
     if (!c.x.empty()) curves.push_back(std::move(c));
   }

@@ -14,9 +14,6 @@ namespace tarn {
 /// The lines of a JSON-lines file that are objects; none where it is missing. A line that was broken off is passed over.
 std::vector<nlohmann::json> json_lines(const std::filesystem::path& path);
 
-/// A number, or one of the words that stand for those JSON lacks; NaN where the key is missing.
-double json_number(const nlohmann::json& line, const char* key);
-
 /// Figures of merit as metrics.jsonl holds them, the last of each name; labels are made of the names.
 std::vector<Metric> stored_metrics(const RunFolder& folder);
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fitted_drift.hpp"
+#include "json_number.hpp"
 #include "line_curves.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/core/progress.hpp"
@@ -22,18 +23,6 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t n_reference = 1 << 19;  // of the cells
 constexpr std::int64_t n_replicates = 10;      // of a floor
-
-nlohmann::ordered_json json_number(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value > 0.0 ? "Infinity" : "-Infinity";
-  return value;
-}
-
-double from_json(const nlohmann::json& value) {
-  if (value.is_number()) return value;
-  const std::string word = value;
-  return word == "NaN" ? nan : word == "Infinity" ? HUGE_VAL : -HUGE_VAL;
-}
 
 BatchFunction1d drift_of(Backend& backend, const PreparedNetwork& network) {
   return from_float([&](MatrixView<const float> x, MatrixView<float> out) { backend.drift(network, x, out); });
@@ -75,7 +64,7 @@ std::string point_line(const PointResult& r) {
 PointResult read_point(const std::filesystem::path& path) {
   try {
     const auto line = nlohmann::json::parse(read_text_file(path));
-    return {from_json(line.at("score_error")), from_json(line.at("score_error_deviation")), from_json(line.at("kl")),
+    return {number_of(line.at("score_error")), number_of(line.at("score_error_deviation")), number_of(line.at("kl")),
             line.at("n_lost"), line.at("note")};
   } catch (const nlohmann::json::exception& error) {
     fail("{}: not a point of a sweep ({}); remove it, and it is computed again", path.string(), error.what());
