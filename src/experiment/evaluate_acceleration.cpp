@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "course_sink.hpp"
 #include "plane.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
@@ -11,21 +12,6 @@
 
 namespace tarn {
 namespace {
-
-// Every kept draw, `[n_chains, 2]` by chain, in the units that the chains live in.
-class CourseSink final : public Sink {
- public:
-  CourseSink(std::int64_t n_chains, std::int64_t n_draws) : times(static_cast<std::size_t>(n_draws)) {
-    for (std::int64_t t = 0; t < n_draws; ++t) draws.emplace_back(n_chains, 2);
-  }
-  void take(const DrawBlock& block) override {
-    const auto t = static_cast<std::size_t>(block.draw);
-    times[t] = block.time;
-    std::copy_n(block.x.data, block.x.size(), draws[t].row(block.first_chain));
-  }
-  std::vector<double> times;
-  std::vector<Matrix<float>> draws;
-};
 
 // What is looked at for autocorrelations.
 struct Observable {
@@ -97,7 +83,7 @@ class Accelerator {
     const Stage stage = plan.stages.back();
     const std::int64_t n_steps = s.burn_in + s.steps;
     plan.stages = plain_schedule(stage, 0, n_steps, std::max<std::int64_t>(1, n_steps / n_times));
-    CourseSink course(plan.n_chains, n_draws(plan.stages));
+    CourseSink course(plan.n_chains, n_draws(plan.stages), 2);
     const SamplingResult first = run_chains(in_.backend, plan, &course);
     result.n_quarantined = first.n_quarantined;
     result.times = course.times;
@@ -118,7 +104,7 @@ class Accelerator {
     std::copy_n(first.last_draw.data(), start.size(), start.data());
     plan.initial.rows = start.view();
     plan.stages = plain_schedule(stage, 0, more, thin);
-    CourseSink rest(n, n_draws(plan.stages));
+    CourseSink rest(n, n_draws(plan.stages), 2);
     run_chains(in_.backend, plan, &rest);
     result.spacing = stage.dt * static_cast<double>(thin);
     std::vector<Matrix<float>> draws;

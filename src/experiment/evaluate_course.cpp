@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "chain_views.hpp"
+#include "course_sink.hpp"
 #include "plane.hpp"
 #include "tarn/evaluation/one_dimensional.hpp"
 
@@ -19,55 +20,38 @@ constexpr std::int64_t n_slices = 32;
 constexpr std::int64_t fewest_kept = 8;  // draws of the run itself from which ranks are taken
 
 // Of each draw the first outputs, in the units of files.
-class CourseSink final : public Sink {
- public:
-  CourseSink(const PreparedData& data, std::int64_t n_chains, std::int64_t n_draws)
-      : data_(data), n_kept_(std::min(data.n_outputs, most_outputs)), draws_(static_cast<std::size_t>(n_draws)) {
-    for (auto& x : draws_) x = Matrix<float>(n_chains, n_kept_);
-    steps_.resize(draws_.size());
-    times_.resize(draws_.size());
-  }
+struct Course {
+  std::vector<std::int64_t> steps;
+  std::vector<double> times;
+  std::vector<Matrix<float>> draws;  // `[n_chains, n_kept]`
 
-  void take(const DrawBlock& block) override {
-    const auto at = static_cast<std::size_t>(block.draw);
-    steps_[at] = block.step;
-    times_[at] = block.time;
-    Matrix<float> x(block.x.rows, block.x.cols);
-    std::copy_n(block.x.data, block.x.size(), x.data());
-    if (data_.filter->kind() == "none") {
-      x = data_.to_data_units(x.view());
-    } else {
-      invert_scaling(data_.scaling, x);
+  Course(const PreparedData& data, CourseSink&& sink) : steps(std::move(sink.steps)), times(std::move(sink.times)) {
+    const std::int64_t n_kept = std::min(data.n_outputs, most_outputs);
+    for (const Matrix<float>& x : sink.draws) {
+      const Matrix<float> there = in_file_units(data, x);
+      Matrix<float> kept(x.rows(), n_kept);
+      for (std::int64_t i = 0; i < x.rows(); ++i) std::copy_n(there.row(i), n_kept, kept.row(i));
+      draws.push_back(std::move(kept));
     }
-    for (std::int64_t i = 0; i < x.rows(); ++i) std::copy_n(x.row(i), n_kept_, draws_[at].row(block.first_chain + i));
   }
-
-  const std::vector<Matrix<float>>& draws() const { return draws_; }
-  const std::vector<std::int64_t>& steps() const { return steps_; }
+  std::int64_t n_chains() const { return draws[0].rows(); }
 
   // Draws from `begin` on.
   ChainView view(std::size_t begin = 0) const {
     ChainView v;
-    const std::int64_t n = draws_[0].rows(), T = static_cast<std::int64_t>(draws_.size() - begin);
-    for (std::int64_t k = 0; k < n_kept_; ++k) {
+    const std::int64_t n = n_chains(), T = static_cast<std::int64_t>(draws.size() - begin);
+    for (std::int64_t k = 0; k < draws[0].cols(); ++k) {
       v.names.push_back(fmt::format("x_{}", k));
       Matrix<float> output(n, T);
       for (std::int64_t t = 0; t < T; ++t) {
-        for (std::int64_t i = 0; i < n; ++i) output(i, t) = draws_[begin + static_cast<std::size_t>(t)](i, k);
+        for (std::int64_t i = 0; i < n; ++i) output(i, t) = draws[begin + static_cast<std::size_t>(t)](i, k);
       }
       v.outputs.push_back(std::move(output));
     }
-    v.steps.assign(steps_.begin() + static_cast<std::ptrdiff_t>(begin), steps_.end());
-    v.times.assign(times_.begin() + static_cast<std::ptrdiff_t>(begin), times_.end());
+    v.steps.assign(steps.begin() + static_cast<std::ptrdiff_t>(begin), steps.end());
+    v.times.assign(times.begin() + static_cast<std::ptrdiff_t>(begin), times.end());
     return v;
   }
-
- private:
-  const PreparedData& data_;
-  std::int64_t n_kept_;
-  std::vector<Matrix<float>> draws_;
-  std::vector<std::int64_t> steps_;
-  std::vector<double> times_;
 };
 
 std::vector<Marker> level_markers(const std::vector<Stage>& stages, double scale) {
@@ -83,7 +67,7 @@ std::vector<Marker> level_markers(const std::vector<Stage>& stages, double scale
 }
 
 // The figure and its curves, `steps` and `distances` one a draw.
-void add_distance(const std::string& what, const CourseSink& course, std::vector<double> distances, double floor,
+void add_distance(const std::string& what, const Course& course, std::vector<double> distances, double floor,
                   const RunFolder& folder, EvaluationOutcome& out) {
   ReportCurve c;
   c.plot = "distance";
@@ -91,10 +75,10 @@ void add_distance(const std::string& what, const CourseSink& course, std::vector
   c.x_label = "step";
   c.y_label = what;
   c.log_y = true;
-  for (const std::int64_t step : course.steps()) c.x.push_back(static_cast<double>(step));
+  for (const std::int64_t step : course.steps) c.x.push_back(static_cast<double>(step));
   c.y = std::move(distances);
   ReportCurve exact = c;
-  exact.name = fmt::format("floor: {} exact draws", course.draws()[0].rows());
+  exact.name = fmt::format("floor: {} exact draws", course.n_chains());
   exact.reference = true;
   exact.y.assign(exact.x.size(), floor);
   const std::vector<ReportCurve> curves{c, exact};
@@ -104,26 +88,25 @@ void add_distance(const std::string& what, const CourseSink& course, std::vector
          fmt::format("{} between the first {} chains and the data's law smoothed by the last noise level, from their "
                      "start on. A curve that levels off above the floor has reached what was learned, not what was to "
                      "be learned.",
-                     what, course.draws()[0].rows()),
+                     what, course.n_chains()),
          false, convergence_heading});
   }
   out.curves.insert(out.curves.end(), curves.begin(), curves.end());
 }
 
-void distance_on_the_line(const EvaluationInput& in, const CourseSink& course, double sigma, EvaluationOutcome& out) {
+void distance_on_the_line(const EvaluationInput& in, const Course& course, double sigma, EvaluationOutcome& out) {
   const Law1d law = Law1d::from_target(*in.data.target, sigma);
   std::vector<double> distances;
-  for (const Matrix<float>& x : course.draws())
+  for (const Matrix<float>& x : course.draws)
     distances.push_back(wasserstein_1(std::span(x.data(), static_cast<std::size_t>(x.size())), law).value);
-  const SamplingFloors floors =
-      sampling_floors(*in.data.target, sigma, course.draws()[0].rows(), {}, in.config.run.seed);
+  const SamplingFloors floors = sampling_floors(*in.data.target, sigma, course.n_chains(), {}, in.config.run.seed);
   add_distance("W1", course, std::move(distances), floors.w1.mean, in.folder, out);
 }
 
-void distance_in_the_plane(const EvaluationInput& in, const CourseSink& course, double sigma, EvaluationOutcome& out) {
-  const PlaneReference law(*in.data.target, sigma, course.draws()[0].rows(), in.config.run.seed, n_slices);
+void distance_in_the_plane(const EvaluationInput& in, const Course& course, double sigma, EvaluationOutcome& out) {
+  const PlaneReference law(*in.data.target, sigma, course.n_chains(), in.config.run.seed, n_slices);
   std::vector<double> distances;
-  for (const Matrix<float>& x : course.draws()) distances.push_back(law.sliced()(x.view()));
+  for (const Matrix<float>& x : course.draws) distances.push_back(law.sliced()(x.view()));
   const auto floor = law.floor([&](MatrixView<const float> set) { return law.sliced()(set); });
   add_distance("sliced W2", course, std::move(distances), floor.mean, in.folder, out);
 }
@@ -150,8 +133,9 @@ void evaluate_course(const EvaluationInput& in, EvaluationOutcome& out) {
     stage.thin = thin;
     stage.keep_end = true;
   }
-  CourseSink course(in.data, n, n_draws(setup.run.stages));
-  run_chains(in.backend, setup.run, &course);
+  CourseSink sink(n, n_draws(setup.run.stages), in.data.n_outputs);
+  run_chains(in.backend, setup.run, &sink);
+  const Course course(in.data, std::move(sink));
 
   add_traces(course.view(), level_markers(setup.run.stages, in.data.scaling.scale),
              fmt::format("The first {} chains from their start, {}.", std::min<std::int64_t>(n, 4),
@@ -161,7 +145,7 @@ void evaluate_course(const EvaluationInput& in, EvaluationOutcome& out) {
   if (known && in.data.n_outputs == 1) distance_on_the_line(in, course, sigma, out);
   if (known && in.data.n_outputs == 2) distance_in_the_plane(in, course, sigma, out);
   if (stationary)
-    add_rank_and_autocorrelation(course.view(course.draws().size() / 2),
+    add_rank_and_autocorrelation(course.view(course.draws.size() / 2),
                                  fmt::format("the first {} chains, second half of their steps", n), in.folder, out);
 }
 
