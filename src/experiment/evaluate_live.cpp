@@ -1,6 +1,7 @@
 // What live diagnostics saw of the chains: a table, and warnings that name chains.
 #include <cmath>
 
+#include "chain_views.hpp"
 #include "live_watch.hpp"
 #include "tarn/experiment/evaluation_stage.hpp"
 
@@ -48,6 +49,7 @@ std::string sentence_of_modes(const LiveDiagnostics& live) {
 ReportTable table_of(const EvaluationInput& in, const LiveDiagnostics& live) {
   ReportTable table;
   table.caption = "Live diagnostics";
+  table.section = convergence_heading;
   table.columns = {"quantity",    "mean",         "its error", "deviation",        "5 %",       "median", "95 %",
                    "split R-hat", "nested R-hat", "ESS",       "correlation at 1", "at 8 looks"};
   const std::vector<Units> units = units_of(in.data, in.sampling.result.last_draw.cols());
@@ -84,6 +86,8 @@ void evaluate_live(const EvaluationInput& in, EvaluationOutcome& out) {
   if (!rule.empty() && result.stopped_at < 0)
     out.warnings.push_back(
         fmt::format("sampling.until: {} did not hold within the {} steps", rule, n_steps(in.sampling.stages)));
+  out.live_r_hat = live.worst_r_hat();
+  out.live_ess = live.worst_ess();
   out.tables.push_back(table_of(in, live));
 }
 

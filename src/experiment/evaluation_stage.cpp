@@ -255,11 +255,7 @@ Report report_of_results(const EvaluationOutcome& outcome, const std::string& re
   section(report, results).tables.push_back(results_table(outcome));
   section(report, convergence_heading).tables.push_back(diagnostics_table(outcome));
   for (const ReportTable& table : outcome.tables) {
-    const bool live = table.caption == "Live diagnostics";  // belongs beside those of the kept draws
-    section(report, live                    ? convergence_heading
-                    : table.section.empty() ? results
-                                            : table.section)
-        .tables.push_back(table);
+    section(report, table.section.empty() ? results : table.section).tables.push_back(table);
   }
   for (const ReportFigure& figure : outcome.figures) {
     const std::string heading = !figure.section.empty() ? figure.section : figure.pixelated ? samples : results;

@@ -34,20 +34,27 @@ double of_how_many(const Metric& metric) {
   return metric.note.starts_with("of ") ? std::strtod(metric.note.c_str() + 3, nullptr) : 0.0;
 }
 
+Verdict of_r_hat(double value) { return at_most(value, 1.01, 1.05); }
+Verdict of_ess(double value) { return at_least(value, 400.0, 100.0); }
+
+// By the draws that were kept; where these are too few, by what was seen while the chains ran.
 void say_convergence(const EvaluationOutcome& outcome, std::vector<ReportStatement>& out) {
-  const Metric* r_hat = find(outcome, "r_hat");
+  const Metric* kept = find(outcome, "r_hat");
   const Metric* bulk = find(outcome, "ess_bulk");
   const Metric* tail = find(outcome, "ess_tail");
-  if (!r_hat || !bulk || !tail) {
-    out.push_back({"convergence not judged by kept draws: fewer than 8 of each chain", Verdict::none});
+  const bool by_draws = kept && bulk && tail;
+  if (!by_draws && std::isnan(outcome.live_r_hat)) {
+    out.push_back({"convergence not judged: too few draws of each chain were kept or looked at", Verdict::none});
     return;
   }
-  const double ess = std::min(bulk->value, tail->value);
-  const Verdict verdict = worst(judge(*r_hat)->verdict, worst(judge(*bulk)->verdict, judge(*tail)->verdict));
-  const bool converged = judge(*r_hat)->verdict == Verdict::good;
-  out.push_back({fmt::format("{}: R-hat {}, {} effective draws or more", converged ? "converged" : "not converged",
-                             number_text(r_hat->value, 4), std::isnan(ess) ? "NaN" : count_text(ess)),
-                 verdict});
+  const double r_hat = by_draws ? kept->value : outcome.live_r_hat;
+  double ess = outcome.live_ess;
+  if (by_draws)
+    ess = std::isnan(bulk->value) ? bulk->value : std::min(tail->value, bulk->value);  // NaN of either stays
+  out.push_back({fmt::format("{}: R-hat {}{}, {} effective draws or more",
+                             of_r_hat(r_hat) == Verdict::good ? "converged" : "not converged", number_text(r_hat, 4),
+                             by_draws ? "" : " while the chains ran", std::isnan(ess) ? "NaN" : count_text(ess)),
+                 worst(of_r_hat(r_hat), of_ess(ess))});
 }
 
 void say_chains(const EvaluationOutcome& outcome, std::vector<ReportStatement>& out) {
@@ -85,8 +92,8 @@ void say_quality(const EvaluationOutcome& outcome, std::vector<ReportStatement>&
 
 std::optional<Judgement> judge(const Metric& m) {
   const std::string_view name = m.name;
-  if (name == "r_hat") return Judgement{at_most(m.value, 1.01, 1.05), "at most 1.01"};
-  if (name == "ess_bulk" || name == "ess_tail") return Judgement{at_least(m.value, 400.0, 100.0), "at least 400"};
+  if (name == "r_hat") return Judgement{of_r_hat(m.value), "at most 1.01"};
+  if (name == "ess_bulk" || name == "ess_tail") return Judgement{of_ess(m.value), "at least 400"};
   if (name == "chains_quarantined") {
     const double all = of_how_many(m);
     return Judgement{at_most(m.value, 0.0, 0.01 * all), "none; up to 1 % to watch"};

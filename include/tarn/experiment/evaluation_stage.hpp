@@ -1,6 +1,7 @@
 // What a run was worth: figures of merit with their floors, figures, image grids; and the page that shows them.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ struct EvaluationOutcome {
   std::vector<ReportTable> tables;       ///< beside that of the metrics
   std::vector<ReportCurve> curves = {};  ///< for pages about several runs
   std::vector<std::string> warnings;
+  /// The worst of the live diagnostics (docs/diagnostics.md); NaN where chains were not watched, or not long enough.
+  double live_r_hat = std::numeric_limits<double>::quiet_NaN(), live_ess = std::numeric_limits<double>::quiet_NaN();
 
   void add(std::string name, std::string label, double value, std::string note = {});
   void add_with_floor(std::string name, std::string label, double value, double floor, double floor_deviation);
