@@ -3,22 +3,12 @@
 #include "compute/hee_generation_checks.hpp"
 #include "cuda/context.hpp"
 #include "cuda/hee_session.hpp"
-#include "device.hpp"
+#include "hee_device.hpp"
 
 namespace tarn::test {
 namespace {
 
-class HeeGenerationOnDevice : public testing::Test {
- protected:
-  void SetUp() override {
-    TARN_NEEDS_DEVICE();
-    device_ = cuda_backend();
-  }
-  MakeHee on_device() {
-    return [this](const HeeParameters& p, const HeeOptimizer& o) { return device_->make_hee_session(p, o); };
-  }
-  std::unique_ptr<Backend> device_;
-};
+class HeeGenerationOnDevice : public HeeDeviceTest {};
 
 TEST_F(HeeGenerationOnDevice, StepsOfEveryFamilyMatchDouble) {
   for (const Family family : all_families) {

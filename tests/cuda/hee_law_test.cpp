@@ -3,24 +3,14 @@
 // emulator runs fewer chains; every bound follows from their number.
 #include "compute/hee_joint_checks.hpp"
 #include "compute/hee_learning_checks.hpp"
-#include "device.hpp"
+#include "hee_device.hpp"
 
 namespace tarn::test {
 namespace {
 
 constexpr std::int64_t n_chains = emulated ? 512 : 65536;
 
-class HeeLawOnDevice : public testing::Test {
- protected:
-  void SetUp() override {
-    TARN_NEEDS_DEVICE();
-    device_ = cuda_backend();
-  }
-  MakeHee on_device() {
-    return [this](const HeeParameters& p, const HeeOptimizer& o) { return device_->make_hee_session(p, o); };
-  }
-  std::unique_ptr<Backend> device_;
-};
+class HeeLawOnDevice : public HeeDeviceTest {};
 
 HeeDynamics dynamics_of(Integrator integrator, float dt) {
   HeeDynamics d;

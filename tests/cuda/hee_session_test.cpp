@@ -7,26 +7,18 @@
 
 #include "compute/hee_session_checks.hpp"
 #include "cuda/context.hpp"
-#include "device.hpp"
+#include "hee_device.hpp"
 #include "tarn/core/error.hpp"
 
 namespace tarn::test {
 namespace {
 
-class HeeOnDevice : public testing::Test {
+class HeeOnDevice : public HeeDeviceTest {
  protected:
-  void SetUp() override {
-    TARN_NEEDS_DEVICE();
-    device_ = cuda_backend();
-  }
-  MakeHee on_device() {
-    return [this](const HeeParameters& p, const HeeOptimizer& o) { return device_->make_hee_session(p, o); };
-  }
   static MakeHee on_cpu() {
     static const std::unique_ptr<Backend> cpu = make_cpu_backend(1);
     return [](const HeeParameters& p, const HeeOptimizer& o) { return cpu->make_hee_session(p, o); };
   }
-  std::unique_ptr<Backend> device_;
 };
 
 TEST_F(HeeOnDevice, StepsOfEveryFamilyMatchDouble) {
