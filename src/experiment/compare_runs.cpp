@@ -120,7 +120,7 @@ const Metric* find(const Compared& run, const std::string& name) {
   return found == run.metrics.end() ? nullptr : &*found;
 }
 
-// Labels are kept with the page: the first cells of its tables, in the order of metrics.jsonl, are of no use here, so names do.
+// Rows go by the names of metrics.jsonl, which runs of different kinds share.
 ReportTable metrics_table(const std::vector<Compared>& runs) {
   ReportTable t;
   t.columns = {"figure of merit"};

@@ -96,7 +96,7 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
     ReportCurve c;
     c.plot = "density";
     c.name = name;
-    c.x_label = "x";
+    c.x_label = std::string("x");
     c.y_label = "probability density";
     c.reference = reference;
     c.x = curve.x;

@@ -149,7 +149,7 @@ TEST_P(HeeLikelihoods, MatchQuadratureWithThisFamilyBetweenTwoLayers) {
 INSTANTIATE_TEST_SUITE_P(Families, HeeLikelihoods,
                          testing::Values(Family::gaussian, Family::laplace, Family::gaussian_scale,
                                          Family::laplace_scale, Family::quartic, Family::rectified),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+                         [](const auto& of) { return std::string(name_of(of.param)); });
 
 TEST(HeeLikelihood, DoesNotDependOnThreadsNorOnWhatElseIsAsked) {
   const HeeParameters p = linear_gaussian();

@@ -47,7 +47,7 @@ INSTANTIATE_TEST_SUITE_P(Families, InterneuronPartition,
                                          Case{Family::laplace_scale, 0.4, 2.0, 4.0},
                                          Case{Family::quartic, -2.0, 1.0, 3.0},
                                          Case{Family::rectified, -2.0, 1.0, 3.0}),
-                         [](const auto& info) { return std::string(name_of(info.param.family)); });
+                         [](const auto& of) { return std::string(name_of(of.param.family)); });
 
 TEST(InterneuronPartitions, DoNotDependOnThreadsNorOnOtherUnits) {
   const HeeLayer layer{2, Family::laplace, {}, {}};
