@@ -71,6 +71,20 @@ tarn_require_packages() {
 # The cores this process may use.
 tarn_cores() { nproc 2>/dev/null || echo 2; }
 
+# tarn_isas_here: for TARN_ISAS, what the processor at hand runs (src/core/isa.cpp asks for the same).
+tarn_isas_here() {
+  local flags
+  flags=" $(sed -n 's/^flags[[:space:]]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1) "
+  has() { local flag; for flag; do [[ "$flags" == *" $flag "* ]] || return 1; done; }
+  if has avx512f avx512bw avx512dq avx512vl avx512cd; then
+    echo x86_64_v4
+  elif has avx2 fma bmi2; then
+    echo x86_64_v3
+  else
+    echo x86_64
+  fi
+}
+
 # Prints AUTO where an NVIDIA device and its compiler are at hand, else OFF.
 tarn_cuda_setting() {
   if { [[ -e /dev/nvidiactl ]] || nvidia-smi -L >/dev/null 2>&1; } && command -v nvcc >/dev/null; then

@@ -50,7 +50,8 @@ fi
 
 step "build in $build_dir"
 cuda="$(tarn_cuda_setting)"
-options=(-DTARN_BUILD_TESTS=OFF -DTARN_CUDA="$cuda")
+# Of the hot files the copies that this machine takes, and no more.
+options=(-DTARN_BUILD_TESTS=OFF -DTARN_CUDA="$cuda" -DTARN_BUILD_ONCE=ON -DTARN_ISAS="$(tarn_isas_here)")
 if [[ "$cuda" != OFF ]]; then options+=(-DTARN_CUDA_ARCHITECTURES=native); fi  # for the GPU at hand alone
 (cd "$root" && cmake --preset release -B "$build_dir" "${options[@]}")
 cmake --build "$build_dir" --target tarn --parallel "$jobs"
