@@ -53,7 +53,7 @@ function(tarn_add_library area)
   target_include_directories(tarn_${area} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
   if(TARN_BUILD_ONCE)
     # GCC 12 judges inlined strings wrongly, and takes a precompiled header of the system for one of ours
-    target_compile_options(tarn_${area} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds -Wno-restrict>)
+    target_compile_options(tarn_${area} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds -Wno-restrict -Wno-stringop-overread -Wno-stringop-overflow>)
     target_precompile_headers(tarn_${area} PRIVATE <algorithm> <cmath> <filesystem> <functional> <map> <memory> <optional> <span> <string> <vector> <fmt/format.h>)
     if("nlohmann_json::nlohmann_json" IN_LIST ARG_PRIVATE)
       target_precompile_headers(tarn_${area} PRIVATE <nlohmann/json.hpp>)
