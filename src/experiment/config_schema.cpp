@@ -217,7 +217,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(sampling.record.projections), .doc = "`.npy` file `[n, N]`: keep the activity's projections on these vectors instead; empty: none", .models = networks},
 
       {TARN_KEY(sampling.diagnostics.outputs), .doc = "live diagnostics watch the first so many outputs, and |x|^2; 0: none", .low = 0, .high = 64, .models = networks},
-      {TARN_KEY(sampling.diagnostics.every), .doc = "steps between two looks at the chains; 0: as many as keep the cost under 3 %", .unit = "steps", .low = 0, .high = kMaxCount, .models = networks},
+      {TARN_KEY(sampling.diagnostics.every), .doc = "steps between two looks at the chains; 0: chosen by the size of the network, so that looking costs about 1 % (a very small one: 5 %, docs/diagnostics.md)", .unit = "steps", .low = 0, .high = kMaxCount, .models = networks},
 
       {TARN_KEY(checkpoint.minutes), .doc = "a checkpoint is written this often, and at every level's end", .unit = "min", .low = 0, .low_excluded = true},
       {TARN_KEY(checkpoint.keep), .doc = "the last so many checkpoints are kept", .low = 1, .high = 1000000},

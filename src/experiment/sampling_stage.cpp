@@ -442,7 +442,7 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
   outcome.clamp = setup.clamp;
   info("sampling: done in {}, {} chain-steps/s", duration(outcome.result.seconds),
        si((outcome.result.chain_steps - start.chain_steps) / outcome.result.seconds));
-  if (const LiveDiagnostics live = outcome.result.live.diagnostics(); live.n_looks > 0)
+  if (const LiveDiagnostics live = outcome.result.live.diagnostics(); live.n_looks > 1)
     info("  {} looks at {} chains: {}", live.n_looks, live.n_chains, summary(live));
   if (outcome.result.stopped_at >= 0)
     info("  stopped after {} of {} steps: {}", outcome.result.stopped_at, n_steps(run.stages), s.until);
