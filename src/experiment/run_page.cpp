@@ -18,26 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Figures with seconds on an axis are for this page alone: those of the run folder are the same for equal runs.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string pattern = (fs::temp_directory_path() / "tarn_page_XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) fail("{}: a folder for figures cannot be made", pattern);
-    path_ = pattern;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
 std::string percent(double share) { return fmt::format("{} %", number_text(100.0 * share, 2)); }
 
 ReportSection time_section(const RunClock& c) {
@@ -142,7 +122,8 @@ Report page_of(const RunFolder& folder, bool finished, const fs::path& scratch) 
 }  // namespace
 
 void write_run_page(const RunFolder& folder, const fs::path& out, bool finished) {
-  const ScratchFolder scratch;
+  // Figures with seconds on an axis are for this page alone: those of the run folder are the same for equal runs.
+  const ScratchFolder scratch("tarn_page");
   write_report(out, page_of(folder, finished, scratch.path()));
 }
 

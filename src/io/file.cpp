@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace tarn {
@@ -202,6 +203,17 @@ struct Xxh3::State {
 
 Xxh3::Xxh3() : state_(std::make_unique<State>()) {}
 Xxh3::~Xxh3() = default;
+
+ScratchFolder::ScratchFolder(const std::string& name) {
+  std::string pattern = (std::filesystem::temp_directory_path() / (name + "_" + std::string(6, 'X'))).string();
+  if (::mkdtemp(pattern.data()) == nullptr)
+    fail("{}: a folder for temporary files cannot be made: {}", pattern, std::strerror(errno));
+  path_ = pattern;
+}
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
 
 void Xxh3::update(ByteView data) { XXH3_64bits_update(state_->state, data.data(), data.size()); }
 std::string Xxh3::hex() const { return fmt::format("{:016x}", XXH3_64bits_digest(state_->state)); }

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -17,6 +16,7 @@
 #include "tarn/core/log.hpp"
 #include "tarn/experiment/runner.hpp"
 #include "tarn/io/draws.hpp"
+#include "tarn/io/file.hpp"
 
 namespace tarn::test {
 
@@ -25,16 +25,9 @@ namespace fs = std::filesystem;
 /// A folder of its own for each test, removed at the end; nothing but warnings on the terminal.
 class RunTest : public testing::Test {
  protected:
-  RunTest() {
-    std::string pattern = (fs::temp_directory_path() / "tarn_run_XXXXXX").string();
-    folder = ::mkdtemp(pattern.data());
-    set_quiet(true);
-  }
-  ~RunTest() override {
-    std::error_code ignored;
-    fs::remove_all(folder, ignored);
-  }
-  fs::path folder;
+  RunTest() { set_quiet(true); }
+  const ScratchFolder scratch{"tarn_run"};
+  const fs::path folder = scratch.path();
 };
 
 inline std::string read_text(const fs::path& path) {

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <functional>
@@ -22,14 +21,6 @@ inline std::filesystem::path golden(const std::string& name) {
 /// A folder of its own for each test, removed at the end.
 class IoTest : public testing::Test {
  protected:
-  IoTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tarn_io_XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~IoTest() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
   std::filesystem::path in_folder(const std::string& name) const { return folder_ / name; }
   std::vector<std::string> files() const {
     std::vector<std::string> names;
@@ -38,7 +29,8 @@ class IoTest : public testing::Test {
     return names;
   }
 
-  std::filesystem::path folder_;
+  const ScratchFolder scratch_{"tarn_io"};
+  const std::filesystem::path folder_ = scratch_.path();
 };
 
 /// The message of the `Error` that `action` throws; it must be one line. Fails the test where nothing is thrown.

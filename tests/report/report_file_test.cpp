@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 
@@ -20,13 +19,10 @@ using testing::Not;
 class ReportFile : public testing::Test {
  protected:
   ReportFile() {
-    std::string pattern = (fs::temp_directory_path() / "tarn_report_XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
     fs::create_directories(folder_ / "figures");
     write_file_atomically(folder_ / "figures" / "a.svg",
                           std::string_view("<svg viewBox=\"0 0 900 500\"><text>score</text></svg>"));
   }
-  ~ReportFile() override { fs::remove_all(folder_); }
 
   Report example() const {
     Report r;
@@ -52,7 +48,8 @@ class ReportFile : public testing::Test {
     return message_of([&] { load_report(file()); });
   }
 
-  fs::path folder_;
+  const ScratchFolder scratch_{"tarn_report"};
+  const fs::path folder_ = scratch_.path();
 };
 
 TEST_F(ReportFile, ThePageIsTheSameAfterTheWayThroughTheFile) {

@@ -1,7 +1,6 @@
 // Figures of sweeps and of neurons: what is drawn, and what is left out.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -87,16 +86,14 @@ TEST(NeuronFigures, ThePanelsHoldWhatTheyAreGiven) {
 
 TEST(StudyFigures, Gnuplot) {
   if (std::system("gnuplot --version > /dev/null 2>&1") != 0) GTEST_SKIP() << "gnuplot is not installed";
-  std::string pattern = (std::filesystem::temp_directory_path() / "tarn_study_XXXXXX").string();
-  const std::filesystem::path folder = ::mkdtemp(pattern.data());
+  const ScratchFolder folder("tarn_study");
   PopulationPanels empty;
   for (const Figure& figure : {figure_capacity({small_law(), small_law()}), figure_population(empty),
                                figure_calibration({}), figure_tuning("t", "x", {})}) {
-    const FigureFile file = draw(figure, folder);
+    const FigureFile file = draw(figure, folder.path());
     ASSERT_TRUE(file) << figure.name;
     EXPECT_THAT(read_text_file(file.svg), HasSubstr("</svg>"));
   }
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -51,6 +51,20 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
 /// the directory. Throws `Error`.
 void publish_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
 
+/// An empty folder of its own below the system's one for temporary files, `NAME_` and six letters; removed with all that is in it at
+/// the end. Throws `Error` where it cannot be made.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const std::string& name);
+  ~ScratchFolder();
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 /// XXH3 (64 bits) of bytes that come in pieces.
 class Xxh3 {
  public:
