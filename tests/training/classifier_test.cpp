@@ -2,16 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <omp.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 #include <limits>
 #include <set>
 
-#include "dense_net.hpp"
+#include "dense_gradient.hpp"
 #include "message_of.hpp"
 #include "tarn/core/noise.hpp"
+#include "tarn/io/file.hpp"
 #include "tarn/io/safetensors.hpp"
 
 namespace tarn {
@@ -40,21 +40,8 @@ struct Bars {
 TEST(Classifier, GradientByFiniteDifferences) {
   DenseNet<double> net;
   net.code = 1;
-  const std::int64_t sizes[] = {5, 7, 3};
-  for (std::uint64_t l = 0; l < 2; ++l) {
-    Matrix<float> values(sizes[l + 1], sizes[l] + 1);
-    fill_normals(3, Stream::synthetic_data, 100 * l, 0, 1, values.view());
-    DenseNet<double>::Layer layer{Matrix<double>(sizes[l + 1], sizes[l]), Matrix<double>(1, sizes[l + 1])};
-    for (std::int64_t i = 0; i < sizes[l + 1]; ++i) {
-      for (std::int64_t j = 0; j < sizes[l]; ++j) layer.W(i, j) = values(i, j);
-      layer.b(0, i) = values(i, sizes[l]);
-    }
-    net.layers.push_back(std::move(layer));
-  }
-  Matrix<float> from(6, 5);
-  fill_normals(3, Stream::synthetic_data, 1000, 0, 1, from.view());
-  Matrix<double> x(6, 5);
-  std::copy_n(from.data(), x.size(), x.data());
+  net.layers = test::dense_layers(std::vector<std::int64_t>{5, 7, 3}, 1.0, 1.0, 3);
+  const Matrix<double> x = test::normal_rows(6, 5, 13);
   const std::vector<int> labels{0, 2, 1, 1, 2, 0};
   DensePass<double> pass(net, 6), other(net, 6);
   const double loss = cross_entropy_and_gradient<double>(net, x.view(), labels, pass);
@@ -65,22 +52,8 @@ TEST(Classifier, GradientByFiniteDifferences) {
     expected -= std::log(std::exp(pass.h.back()(i, labels[static_cast<std::size_t>(i)])) / sum) / 6.0;
   }
   EXPECT_NEAR(loss, expected, 1e-12);
-  constexpr double step = 1e-6;
-  for (std::size_t l = 0; l < 2; ++l) {
-    for (const bool bias : {false, true}) {
-      auto& parameters = bias ? net.layers[l].b : net.layers[l].W;
-      const auto& gradient = bias ? pass.gradient[l].b : pass.gradient[l].W;
-      for (std::int64_t k = 0; k < parameters.size(); ++k) {
-        const double value = parameters.data()[k];
-        parameters.data()[k] = value + step;
-        const double above = cross_entropy_and_gradient<double>(net, x.view(), labels, other);
-        parameters.data()[k] = value - step;
-        const double below = cross_entropy_and_gradient<double>(net, x.view(), labels, other);
-        parameters.data()[k] = value;
-        ASSERT_NEAR(gradient.data()[k], (above - below) / (2.0 * step), 1e-8) << l << " " << bias << " " << k;
-      }
-    }
-  }
+  test::expect_gradient(net, pass, 1e-8,
+                        [&] { return cross_entropy_and_gradient<double>(net, x.view(), labels, other); });
 }
 
 TEST(Classifier, LearnsBarsAndTellsThemApart) {
@@ -143,8 +116,8 @@ TEST(Classifier, SameForAnyNumberOfThreadsAndBackFromItsFile) {
   omp_set_num_threads(threads);
   for (std::size_t l = 0; l < 3; ++l) EXPECT_EQ(one.layers[l].W, three.layers[l].W) << l;
 
-  std::string pattern = (std::filesystem::temp_directory_path() / "tarn_classifier_XXXXXX").string();
-  const std::filesystem::path folder = ::mkdtemp(pattern.data()), file = folder / "classifier.safetensors";
+  const ScratchFolder folder("tarn_classifier");
+  const std::filesystem::path file = folder.path() / "classifier.safetensors";
   save_classifier(one, file);
   const Classifier again = load_classifier(file);
   EXPECT_EQ(again.judge(bars.images).features, one.judge(bars.images).features);
@@ -160,7 +133,6 @@ TEST(Classifier, SameForAnyNumberOfThreadsAndBackFromItsFile) {
   tensors.put_vector("layer.1.b", std::vector<float>(19));
   write_safetensors(file, tensors);
   EXPECT_THAT(message_of([&] { load_classifier(file); }), HasSubstr("layer 1"));
-  std::filesystem::remove_all(folder);
 }
 
 TEST(Classifier, Traps) {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "dense_net.hpp"
+#include "dense_gradient.hpp"
 #include "message_of.hpp"
 #include "normals.hpp"
 #include "tarn/training/autoencoder.hpp"
@@ -120,43 +120,17 @@ DenseNet<double> small_net(Nonlinearity phi) {
   DenseNet<double> net;
   net.phi = phi;
   net.code = 1;
-  const std::int64_t sizes[] = {6, 5, 2, 7, 6};
-  for (std::uint64_t l = 0; l < 4; ++l) {
-    const auto values = normals(sizes[l + 1], sizes[l] + 1, 50 + l);
-    DenseNet<double>::Layer layer{Matrix<double>(sizes[l + 1], sizes[l]), Matrix<double>(1, sizes[l + 1])};
-    for (std::int64_t i = 0; i < sizes[l + 1]; ++i) {
-      for (std::int64_t j = 0; j < sizes[l]; ++j) layer.W(i, j) = 0.7 * values(i, j);
-      layer.b(0, i) = 0.3 * values(i, sizes[l]);
-    }
-    net.layers.push_back(std::move(layer));
-  }
+  net.layers = test::dense_layers(std::vector<std::int64_t>{6, 5, 2, 7, 6}, 0.7, 0.3, 50);
   return net;
 }
 
 TEST(AutoencoderFit, GradientByFiniteDifferences) {
   for (const auto phi : {Nonlinearity::relu, Nonlinearity::tanh}) {
     auto net = small_net(phi);
-    const auto from = normals(9, 6, 60);
-    Matrix<double> x(9, 6);
-    std::copy_n(from.data(), x.size(), x.data());
+    const Matrix<double> x = test::normal_rows(9, 6, 60);
     DensePass<double> pass(net, 9), other(net, 9);
     loss_and_gradient<double>(net, x.view(), pass);
-    constexpr double step = 1e-6;  // error about step^2 and 1e-16 / step; kinks are further off than this
-    for (std::size_t l = 0; l < net.layers.size(); ++l) {
-      for (const bool bias : {false, true}) {
-        auto& parameters = bias ? net.layers[l].b : net.layers[l].W;
-        const auto& gradient = bias ? pass.gradient[l].b : pass.gradient[l].W;
-        for (std::int64_t k = 0; k < parameters.size(); ++k) {
-          const double value = parameters.data()[k];
-          parameters.data()[k] = value + step;
-          const double above = loss_and_gradient<double>(net, x.view(), other);
-          parameters.data()[k] = value - step;
-          const double below = loss_and_gradient<double>(net, x.view(), other);
-          parameters.data()[k] = value;
-          ASSERT_NEAR(gradient.data()[k], (above - below) / (2.0 * step), 1e-7) << l << " " << bias << " " << k;
-        }
-      }
-    }
+    test::expect_gradient(net, pass, 1e-7, [&] { return loss_and_gradient<double>(net, x.view(), other); });
   }
 }
 
