@@ -27,12 +27,14 @@ python3 - "$report" "$out" "$architecture" "$(nvcc --version | sed -n 's/.*relea
 import re, sys
 report, out, architecture, version = sys.argv[1:]
 rows, file, kernel = [], "", None
+enums = {"Nonlinearity": ["relu", "leaky_relu", "tanh", "softplus", "sigmoid"], "Precision": ["fp32", "tf32", "bf16"],
+         "Share": ["rows", "neurons", "columns"], "Engine": ["warp", "warpgroup"]}
 for line in open(report):
     if line.startswith("file "):
         file = line.split()[1]
     elif found := re.search(r"Compiling entry function '(.*)' for", line):
         name = found[1].replace("tarn::cuda::", "").replace("(anonymous namespace)::", "").replace("tarn::", "")
-        name = re.sub(r"\(Nonlinearity\)(\d)", lambda m: ["relu", "leaky_relu", "tanh", "softplus", "sigmoid"][int(m[1])], name)
+        name = re.sub(r"\((?:\w+::)*(\w+)\)(\d)", lambda m: enums[m[1]][int(m[2])] if m[1] in enums else m[0], name)
         kernel = {"file": file, "name": re.sub(r"^void ", "", name.split("(")[0])}
     elif kernel and (found := re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", line)):
         kernel["stack"], kernel["spills"] = found[1], found[2] + " / " + found[3]

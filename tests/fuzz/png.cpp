@@ -24,7 +24,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tarn;
-  constexpr std::int64_t max_pixels = 1 << 16;
+  constexpr std::int64_t max_pixels = 1 << 12;
   Image image;
   if (!fuzz::reads_or_refuses([&] { image = parse_png(fuzz::bytes_of(data, size), fuzz::name, max_pixels); })) return 0;
   fuzz::expect_same(image.rows * image.cols <= max_pixels &&
