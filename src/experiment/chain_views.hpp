@@ -1,6 +1,8 @@
 // How chains look over time: traces, ranks, autocorrelation. Private to the evaluations.
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,18 @@
 #include "tarn/report/chain_figures.hpp"
 
 namespace tarn {
+
+/// Chains that sample one law, group after group.
+using ChainGroups = std::vector<std::vector<std::int64_t>>;
+
+/// Those with the same inputs `[n_chains, U]`, in the order of their inputs; all `n_chains` in one where `inputs` is empty.
+ChainGroups chains_by_input(MatrixView<const float> inputs, std::int64_t n_chains);
+
+/// R-hat, ESS, ranks and autocorrelation of the draws in a file, of the first outputs, or where columns have `names` of some spread evenly among them;
+/// nothing where few were kept. `grouped(n)` says which of the first n chains sample one law.
+void judge_kept_draws(const std::filesystem::path& file, const std::vector<std::string>& names,
+                      const std::function<ChainGroups(std::int64_t)>& grouped, const RunFolder& folder,
+                      EvaluationOutcome& outcome);
 
 /// Draws of some chains, one quantity after another.
 struct ChainView {

@@ -243,6 +243,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(evaluation.classifier), .doc = "images: classifier whose features and classes draws are judged by; `auto`: trained on half of the labelled images with the seed of the run; otherwise a file of `tarn train-classifier`; empty: none", .models = networks},
       {TARN_KEY(evaluation.last_level_steps), .doc = "images: further steps at the last level, judged beside the samples; 0: none", .unit = "steps", .low = 0, .high = kMaxCount, .models = networks, .recipe = true},
       {TARN_KEY(evaluation.last_level_chains), .doc = "images: the first so many chains take those further steps", .low = 1, .high = kMaxCount, .models = networks},
+      {TARN_KEY(evaluation.half_step), .doc = "some chains go on from their end with steps dt and dt/2 on one Brownian path: what the step does to mean and spread", .models = networks},
       {TARN_KEY(evaluation.neurons), .doc = "where activity was recorded (`sampling.record.reservoir`): tuning curves, rates, noise correlations, time scales and spectra of the neurons (docs/neurons.md)", .models = networks},
 
       {TARN_KEY(sweep.neurons), .doc = "sizes of the reservoir, N", .low = 1, .high = 16777216, .of_sweeps = true},

@@ -1,6 +1,7 @@
 // Did the chains converge, and how many independent draws are theirs worth?
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string_view>
 #include <unordered_set>
 
@@ -44,7 +45,130 @@ double worse(double a, double b, bool larger) {
   return larger ? std::max(a, b) : std::min(a, b);
 }
 
+Matrix<float> rows_of(const Matrix<float>& from, const std::vector<std::int64_t>& rows) {
+  Matrix<float> out(std::ssize(rows), from.cols());
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    std::copy_n(from.row(rows[i]), from.cols(), out.row(static_cast<std::int64_t>(i)));
+  return out;
+}
+
+// Of one output, over all inputs.
+struct ByInput {
+  Convergence all;
+  double r_hat = 0.0, largest_r_hat = 0.0;
+  double bulk = 0.0, tail = 0.0, fewest = 0.0;
+};
+
+// Chains with one input sample one law; those with another sample another, and are not to be compared with them. Each group's ranks are
+// normalised in it, so that variances within chains are alike, and R-hat^2 - 1 over all inputs is the mean of theirs: the largest of many
+// would be above any threshold by chance.
+ByInput by_input(const Matrix<float>& draws, const ChainGroups& groups) {
+  ByInput out;
+  out.all = convergence(draws.view());
+  if (groups.size() < 2) {
+    out.r_hat = out.largest_r_hat = out.all.r_hat;
+    out.bulk = out.all.ess_bulk;
+    out.tail = out.all.ess_tail;
+    out.fewest = std::min(out.bulk, out.tail);
+    return out;
+  }
+  double squares = 0.0, variance = 0.0;
+  out.largest_r_hat = out.fewest = std::nan("");
+  const auto n = static_cast<double>(groups.size());
+  for (const std::vector<std::int64_t>& group : groups) {
+    const Convergence c = convergence(rows_of(draws, group).view());
+    squares += c.r_hat * c.r_hat / n;
+    out.largest_r_hat = worse(out.largest_r_hat, c.r_hat, true);
+    out.bulk += c.ess_bulk / n;
+    out.tail += c.ess_tail / n;
+    out.fewest = worse(out.fewest, std::min(c.ess_bulk, c.ess_tail), false);
+    // The mean over all draws is that of the groups' means, and its variance a sum of theirs.
+    const double share = static_cast<double>(group.size()) / static_cast<double>(draws.rows());
+    variance += share * share * c.mcse_mean * c.mcse_mean;
+  }
+  out.all.r_hat = out.r_hat = std::sqrt(squares);
+  out.all.ess_bulk = out.bulk;
+  out.all.ess_tail = out.tail;
+  out.all.mcse_mean = std::sqrt(variance);
+  return out;
+}
+
 }  // namespace
+
+ChainGroups chains_by_input(MatrixView<const float> inputs, std::int64_t n_chains) {
+  std::map<std::vector<float>, std::vector<std::int64_t>> groups;
+  for (std::int64_t i = 0; i < n_chains; ++i) {
+    std::vector<float> key;
+    if (inputs.rows > 0) key.assign(inputs.row(i), inputs.row(i) + inputs.cols);
+    groups[key].push_back(i);
+  }
+  ChainGroups out;
+  for (auto& [key, chains] : groups) out.push_back(std::move(chains));
+  return out;
+}
+
+void judge_kept_draws(const std::filesystem::path& file, const std::vector<std::string>& names,
+                      const std::function<ChainGroups(std::int64_t)>& grouped, const RunFolder& folder,
+                      EvaluationOutcome& out) {
+  const DrawReader reader(file);
+  const std::int64_t n_draws = reader.n_draws(), D = reader.n_dims();
+  if (n_draws < fewest_draws) return;  // final states of independent chains: nothing to compare along a chain
+  const std::int64_t n_chains =
+      std::clamp<std::int64_t>(most_values / (n_draws * D), 1, std::min(most_chains, reader.n_chains()));
+  const Matrix<float> rows = reader.chains(0, n_chains);
+  const ChainGroups groups = grouped(n_chains);
+  ReportTable table;
+  table.caption = "Kept draws, output by output";
+  table.section = convergence_heading;
+  table.columns = {"output", "mean", "its error", "deviation", "R-hat", "ESS, middle", "ESS, tails", "remark"};
+  double r_hat = std::nan(""), bulk = r_hat, tail = r_hat, largest = r_hat, fewest = r_hat;
+  std::int64_t n_judged = 0;
+  ChainView view;
+  view.steps = reader.steps();
+  view.times = reader.times();
+  for (std::int64_t d = 0; d < std::min(D, most_outputs); ++d, ++n_judged) {
+    const std::int64_t column = names.empty() ? d : d * D / std::min(D, most_outputs);
+    const std::string name = names.empty() ? fmt::format("x_{}", d) : names[static_cast<std::size_t>(column)];
+    Matrix<float> draws(n_chains, n_draws);
+    for (std::int64_t i = 0; i < draws.size(); ++i) draws.data()[i] = rows(i, column);
+    const ByInput c = by_input(draws, groups);
+    table.rows.push_back({name, text_of(c.all.mean), text_of(c.all.mcse_mean), text_of(c.all.deviation),
+                          text_of(c.r_hat), text_of(c.bulk), text_of(c.tail), concerns(c.all)});
+    table.verdicts.push_back(verdict_of(c.all));
+    r_hat = worse(r_hat, c.r_hat, true);
+    largest = worse(largest, c.largest_r_hat, true);
+    bulk = worse(bulk, c.bulk, false);
+    tail = worse(tail, c.tail, false);
+    fewest = worse(fewest, c.fewest, false);
+    view.names.push_back(name);
+    view.outputs.push_back(groups.size() > 1 ? rows_of(draws, groups[0]) : std::move(draws));
+  }
+  const bool several = groups.size() > 1;
+  std::string what = fmt::format("{} chains of {} draws, {} outputs", n_chains, n_draws, n_judged);
+  if (several) what += fmt::format("; over {} inputs, the largest of one {}", groups.size(), number_text(largest, 4));
+  const std::string of_all = several ? fmt::format("an input, of some {}; the fewest of one: {}",
+                                                   n_chains * n_draws / std::ssize(groups), number_text(fewest, 3))
+                                     : fmt::format("of {}", n_chains * n_draws);
+  out.add("r_hat", "R-hat, the largest", r_hat, what + (r_hat > 1.01 ? "; above 1.01: not converged" : ""));
+  out.add("ess_bulk", "effective draws, middle, the fewest", bulk, of_all);
+  out.add("ess_tail", "effective draws, tails, the fewest", tail, of_all);
+  table.note = fmt::format(
+      "Of {} of the {} chains, all kept draws. Rank-normalised split R-hat and effective sample sizes as in Vehtari et "
+      "al. 2021; the same figures as ArviZ's. R-hat above 1.01 or fewer than 400 effective draws: run longer, or leave "
+      "out more of the beginning (sampling.burn_in).",
+      n_chains, reader.n_chains());
+  if (several)
+    table.note += fmt::format(
+        " Chains are compared with those that have the same input: R-hat is the root of the mean square over {} "
+        "inputs, the ESS are those of one input, in the mean over them.",
+        groups.size());
+  out.tables.push_back(std::move(table));
+  add_rank_and_autocorrelation(view,
+                               several
+                                   ? fmt::format("the kept draws of {} chains that have one input", groups[0].size())
+                                   : fmt::format("the kept draws of {} chains", n_chains),
+                               folder, out);
+}
 
 void evaluate_convergence(const EvaluationInput& in, EvaluationOutcome& out) {
   const Matrix<float>& last = in.sampling.result.last_draw;
@@ -52,47 +176,9 @@ void evaluate_convergence(const EvaluationInput& in, EvaluationOutcome& out) {
   if (const std::int64_t same = last.cols() > 1 ? count_same_place(last) : 0; same > 0)
     out.warnings.push_back(fmt::format("{} chains ended at the very place of another one", same));
   if (in.sampling.draws_file.empty()) return;
-  const DrawReader reader(in.sampling.draws_file);
-  const std::int64_t n_draws = reader.n_draws(), D = reader.n_dims();
-  if (n_draws < fewest_draws) return;  // final states of independent chains: nothing to compare along a chain
-  const std::int64_t n_chains =
-      std::clamp<std::int64_t>(most_values / (n_draws * D), 1, std::min(most_chains, reader.n_chains()));
-  const Matrix<float> rows = reader.chains(0, n_chains);
-  ReportTable table;
-  table.caption = "Kept draws, output by output";
-  table.section = convergence_heading;
-  table.columns = {"output", "mean", "its error", "deviation", "R-hat", "ESS, middle", "ESS, tails", "remark"};
-  double r_hat = std::nan(""), bulk = r_hat, tail = r_hat;
-  std::int64_t n_judged = 0;
-  ChainView view;
-  view.steps = reader.steps();
-  view.times = reader.times();
-  for (std::int64_t d = 0; d < std::min(D, most_outputs); ++d, ++n_judged) {
-    Matrix<float> draws(n_chains, n_draws);
-    for (std::int64_t i = 0; i < draws.size(); ++i) draws.data()[i] = rows(i, d);
-    const Convergence c = convergence(draws.view());
-    table.rows.push_back({fmt::format("x_{}", d), text_of(c.mean), text_of(c.mcse_mean), text_of(c.deviation),
-                          text_of(c.r_hat), text_of(c.ess_bulk), text_of(c.ess_tail), concerns(c)});
-    table.verdicts.push_back(verdict_of(c));
-    r_hat = worse(r_hat, c.r_hat, true);
-    bulk = worse(bulk, c.ess_bulk, false);
-    tail = worse(tail, c.ess_tail, false);
-    view.names.push_back(fmt::format("x_{}", d));
-    view.outputs.push_back(std::move(draws));
-  }
-  const std::string what = fmt::format("{} chains of {} draws, {} outputs", n_chains, n_draws, n_judged);
-  out.add("r_hat", "R-hat, the largest", r_hat, what + (r_hat > 1.01 ? "; above 1.01: not converged" : ""));
-  out.add("ess_bulk", "effective draws, middle, the fewest", bulk, fmt::format("of {}", n_chains * n_draws));
-  out.add("ess_tail", "effective draws, tails, the fewest", tail, fmt::format("of {}", n_chains * n_draws));
-  table.note = fmt::format(
-      "Of {} of the {} chains, all kept draws. Rank-normalised split R-hat and effective sample sizes as in Vehtari et "
-      "al. "
-      "2021; the same figures as ArviZ's. R-hat above 1.01 or fewer than 400 effective draws: run longer, or leave out "
-      "more "
-      "of the beginning (sampling.burn_in).",
-      n_chains, reader.n_chains());
-  out.tables.push_back(std::move(table));
-  add_rank_and_autocorrelation(view, fmt::format("the kept draws of {} chains", n_chains), in.folder, out);
+  judge_kept_draws(
+      in.sampling.draws_file, {}, [&](std::int64_t n) { return chains_by_input(in.sampling.inputs, n); }, in.folder,
+      out);
 }
 
 }  // namespace tarn

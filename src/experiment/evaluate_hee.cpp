@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "chain_views.hpp"
 #include "hee_judgements.hpp"
 #include "tarn/core/isa.hpp"
 #include "tarn/core/progress.hpp"
@@ -78,6 +79,29 @@ void add_activity(const HeeEvaluationInput& in, EvaluationOutcome& outcome) {
   }
 }
 
+// Posterior chains of one datum sample one law; generated ones all do.
+void judge_chains(const HeeEvaluationInput& in, EvaluationOutcome& outcome) {
+  if (in.sampling.draws_file.empty()) return;
+  const bool posterior = in.config.sampling.mode == "posterior";
+  const HeeParameters& p = in.training.model.parameters;
+  std::vector<std::string> names;
+  for (std::size_t l = posterior ? 1 : 0; l < p.layers.size(); ++l) {
+    for (std::int64_t i = 0; i < p.layers[l].size; ++i) names.push_back(fmt::format("layer {}, unit {}", l, i));
+    // behind a generated x_0 comes what the latents say of it
+    for (std::int64_t i = 0; l == 0 && i < p.layers[l].size; ++i)
+      names.push_back(fmt::format("E[x_0 | x_1], unit {}", i));
+  }
+  const auto grouped = [&](std::int64_t n) {
+    ChainGroups groups(1);
+    const std::int64_t per_datum = in.config.inference.chains_per_datum, n_data = in.data.rows.rows();
+    if (posterior) groups.assign(static_cast<std::size_t>(std::min(n_data, (n + per_datum - 1) / per_datum)), {});
+    for (std::int64_t i = 0; i < n; ++i)
+      groups[posterior ? static_cast<std::size_t>(i / per_datum % n_data) : 0].push_back(i);
+    return groups;
+  };
+  judge_kept_draws(in.sampling.draws_file, names, grouped, in.folder, outcome);
+}
+
 }  // namespace
 
 EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
@@ -96,6 +120,7 @@ EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
               fmt::format("mean over {} chains", reading.n_chains));
   add_activity(in, outcome);
   if (is_linear_gaussian(in.training.model.parameters)) judge_linear_gaussian(in, outcome);
+  judge_chains(in, outcome);
   judge_generation(in, outcome);
   if (in.config.evaluation.likelihood_data > 0) judge_likelihood(in, outcome);
   if (!in.config.evaluation.generation.empty()) judge_generation_modes(in, outcome);

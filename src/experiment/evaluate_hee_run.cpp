@@ -29,6 +29,7 @@ HeeSamplingOutcome stored_chains(const StoredRun& run, const std::filesystem::pa
   outcome.first_bad_step = reader.first_bad_step();
   outcome.n_quarantined = std::ranges::count_if(outcome.first_bad_step, [](auto step) { return step >= 0; });
   outcome.n_draws = reader.n_draws();
+  outcome.draws_file = samples;
   outcome.chain_steps = static_cast<double>(s.burn_in + s.steps) * static_cast<double>(reader.n_chains());
   return outcome;
 }

@@ -83,12 +83,19 @@ void evaluate_live(const EvaluationInput& in, EvaluationOutcome& out) {
   warn_of_chains(live, in.sampling.first_chain, out);
 
   const std::string& rule = in.config.sampling.until;
+  const bool one_law = chains_by_input(in.sampling.inputs, in.sampling.inputs.rows()).size() < 2;
+  constexpr const char* several =
+      "chains have inputs of their own, so their laws differ and R-hat between them says little";
   if (!rule.empty() && result.stopped_at < 0)
-    out.warnings.push_back(
-        fmt::format("sampling.until: {} did not hold within the {} steps", rule, n_steps(in.sampling.stages)));
-  out.live_r_hat = live.worst_r_hat();
-  out.live_ess = live.worst_ess();
+    out.warnings.push_back(fmt::format("sampling.until: {} did not hold within the {} steps{}", rule,
+                                       n_steps(in.sampling.stages),
+                                       one_law ? std::string() : fmt::format("; {}", several)));
+  if (one_law) {
+    out.live_r_hat = live.worst_r_hat();
+    out.live_ess = live.worst_ess();
+  }
   out.tables.push_back(table_of(in, live));
+  if (!one_law) out.tables.back().note += fmt::format(" Note that {}.", several);
 }
 
 }  // namespace tarn

@@ -10,6 +10,12 @@
 #include "tarn/models/score.hpp"
 
 namespace tarn {
+namespace {
+
+constexpr std::int64_t n_resamples = 100;
+
+}  // namespace
+
 void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out) {
   const Target& target = *in.data.target;
   const double scale = in.data.scaling.scale;  // sigma lives in scaled space, everything below in the data's own units
@@ -60,7 +66,9 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
   const Histogram bars = histogram(draws);
   const std::int64_t n = static_cast<std::int64_t>(draws.size());
   const bool judged = bars.n_inside > 0;
-  const auto against = [&](const Law1d& law, double law_sigma, const std::string& name, const std::string& label) {
+  const auto against = [&](const Law1d& law, double law_sigma, const std::string& name, const std::string& label,
+                           std::uint64_t sets) {
+    const std::size_t first = out.metrics.size();
     const SamplingFloors floors = sampling_floors(target, law_sigma, n, {}, in.config.run.seed);
     const HistogramKl kl = histogram_kl(bars, law);
     if (wants("kl")) {
@@ -71,10 +79,21 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
     if (wants("w1"))
       out.add_with_floor("w1_" + name, "draws: W1, " + label, wasserstein_1(draws, law).value, floors.w1.mean,
                          floors.w1.deviation);
+    const auto statistics = [&](MatrixView<const float> rows) {
+      const std::span<const float> x(rows.data, static_cast<std::size_t>(rows.rows));
+      std::vector<double> values;
+      if (wants("kl")) {
+        const HistogramKl of_half = histogram_kl(histogram(x), law);
+        values = {of_half.raw, of_half.corrected};
+      }
+      if (wants("w1")) values.push_back(wasserstein_1(x, law).value);
+      return values;
+    };
+    add_intervals(in.sampling.last_draw, first, in.config.run.seed, sets, n_resamples, statistics, out);
   };
   if (judged && (wants("kl") || wants("w1"))) {
-    against(smoothed, sigma, "smoothed", "smoothed law");
-    against(own, 0.0, "data", "data's law");
+    against(smoothed, sigma, "smoothed", "smoothed law", 0);
+    against(own, 0.0, "data", "data's law", 1);
   } else if (!judged) {
     out.warnings.push_back("no draw lies within the histogram: KL and W1 of the draws were not computed");
   }

@@ -8,7 +8,7 @@
 namespace tarn {
 namespace {
 
-constexpr std::int64_t n_slices = 32;
+constexpr std::int64_t n_slices = 32, n_resamples = 40;
 
 std::vector<std::vector<double>> units() {
   std::vector<std::vector<double>> result;
@@ -20,7 +20,8 @@ std::vector<std::vector<double>> units() {
 std::int64_t reference_size(std::int64_t n) { return std::clamp<std::int64_t>(4 * n, 20000, 1000000); }
 
 void distances(const PlaneReference& law, const std::string& name, const std::string& label,
-               MatrixView<const float> draws, EvaluationOutcome& out) {
+               MatrixView<const float> draws, std::uint64_t seed, std::uint64_t sets, EvaluationOutcome& out) {
+  const std::size_t first = out.metrics.size();
   for (std::size_t k = 0; k < plane_directions().size(); ++k) {
     const PlaneDirection& d = plane_directions()[k];
     const auto floor = law.floor([&](MatrixView<const float> set) { return law.w1()(set, k); });
@@ -29,6 +30,13 @@ void distances(const PlaneReference& law, const std::string& name, const std::st
   }
   const auto floor = law.floor([&](MatrixView<const float> set) { return law.sliced()(set); });
   out.add_with_floor("sliced_w2_" + name, "sliced W2, " + label, law.sliced()(draws), floor.mean, floor.deviation);
+  const auto statistics = [&](MatrixView<const float> rows) {
+    std::vector<double> values;
+    for (std::size_t k = 0; k < plane_directions().size(); ++k) values.push_back(law.w1()(rows, k));
+    values.push_back(law.sliced()(rows));
+    return values;
+  };
+  add_intervals(draws, first, seed, sets, n_resamples, statistics, out);
 }
 
 void arms(const PlaneReference& law, const std::vector<double>& centre, MatrixView<const float> draws,
@@ -152,8 +160,8 @@ void evaluate_plane(const EvaluationInput& in, EvaluationOutcome& out) {
   }
   const std::vector<double> centre = target.mean();
   const PlaneReference smoothed(target, sigma, n_finite, seed, n_slices);
-  distances(smoothed, "smoothed", "smoothed law", draws, out);
-  distances(PlaneReference(target, 0.0, n_finite, seed, n_slices), "data", "data's law", draws, out);
+  distances(smoothed, "smoothed", "smoothed law", draws, seed, 0, out);
+  distances(PlaneReference(target, 0.0, n_finite, seed, n_slices), "data", "data's law", draws, seed, 1, out);
   arms(smoothed, centre, draws, out);
   marginals(smoothed, draws, seed, out);
   density_figure(in, centre, sigma, out);

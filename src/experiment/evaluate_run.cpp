@@ -52,10 +52,7 @@ SamplingOutcome stored_sampling(const PreparedData& data, const SamplingSetup& s
   }
   SamplingOutcome outcome;
   outcome.last_draw = reader.draw(-1);
-  outcome.result.last_draw = outcome.last_draw;
-  if (data.filter->kind() == "none" && data.datum_scaling.is_invertible())
-    data.datum_scaling.apply(outcome.result.last_draw);
-  apply_scaling(data.scaling, outcome.result.last_draw);
+  outcome.result.last_draw = from_file_units(data, outcome.last_draw);
   outcome.result.first_bad_step = reader.first_bad_step();
   outcome.result.n_quarantined = std::count_if(outcome.result.first_bad_step.begin(),
                                                outcome.result.first_bad_step.end(), [](auto s) { return s >= 0; });

@@ -35,6 +35,7 @@ std::string json_line(const Metric& m) {
     line["floor"] = json_number(m.floor);
     line["floor_deviation"] = json_number(m.floor_deviation);
   }
+  if (m.interval) put_interval(line, "", *m.interval);
   if (m.quality) {
     const QualityFigure& q = *m.quality;
     put_interval(line, "", q.draws);
@@ -108,6 +109,20 @@ void EvaluationOutcome::add_with_floor(std::string name, std::string label, doub
   metrics.push_back({std::move(name), std::move(label), value, floor, floor_deviation, {}, {}});
 }
 
+void add_intervals(MatrixView<const float> draws, std::size_t first, std::uint64_t seed, std::uint64_t sets,
+                   std::int64_t n_resamples,
+                   const std::function<std::vector<double>(MatrixView<const float>)>& statistics,
+                   EvaluationOutcome& outcome) {
+  const FiniteRows finite = finite_rows(draws);
+  std::vector<double> values;
+  for (std::size_t i = first; i < outcome.metrics.size(); ++i) values.push_back(outcome.metrics[i].value);
+  const std::int64_t n_rows[] = {finite.rows.rows()};
+  const std::vector<Interval> intervals =
+      half_sample_intervals(values, n_rows, seed, sets, n_resamples,
+                            [&](const HalfSample& half) { return statistics(gather_rows(finite.rows, half[0])); });
+  for (std::size_t i = 0; i < intervals.size(); ++i) outcome.metrics[first + i].interval = intervals[i];
+}
+
 void evaluate_moments(const EvaluationInput& in, EvaluationOutcome& outcome) {
   const Matrix<float>& draws = in.sampling.last_draw;
   Matrix<float> reference(in.data.rows.rows(), in.data.n_outputs);
@@ -177,6 +192,7 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   }
   evaluate_live(in, outcome);
   evaluate_convergence(in, outcome);
+  evaluate_half_step(in, outcome);
   evaluate_calibration(in, outcome);
   evaluate_neurons(in, outcome);
   evaluate_course(in, outcome);
@@ -205,7 +221,11 @@ ReportTable results_table(const EvaluationOutcome& outcome) {
   for (const Metric& metric : outcome.metrics) {
     if (metric.quality || judge(metric)) continue;
     table.rows.push_back(
-        {metric.label, text_of(metric.value),
+        {metric.label,
+         metric.interval && !std::isnan(metric.interval->low)
+             ? fmt::format("{} [{}, {}]", text_of(metric.value), number_text(metric.interval->low, 3),
+                           number_text(metric.interval->high, 3))
+             : text_of(metric.value),
          std::isnan(metric.floor) ? "" : fmt::format("{:.3g} ± {:.2g}", metric.floor, metric.floor_deviation),
          beside_floor(metric), metric.note});
   }
@@ -220,6 +240,9 @@ ReportTable results_table(const EvaluationOutcome& outcome) {
     table.note =
         "Floor: what exact draws reach at the same count, mean and standard deviation of one replicate. At the floor: "
         "within three deviations of it.";
+  if (std::ranges::any_of(outcome.metrics, [](const Metric& m) { return m.interval.has_value(); }))
+    table.note += fmt::format("{}In brackets 95 % intervals for the chains' draws, by half-samples.",
+                              table.note.empty() ? "" : " ");
   return table;
 }
 

@@ -317,6 +317,7 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
     if (!continuation.from) options.sampling_time = outcome.seconds;
     options.created_at = time_of_day();
     merge_draws({folder / "samples"}, folder / "samples.nc", options);
+    outcome.draws_file = folder / "samples.nc";
   }
   return outcome;
 }

@@ -41,7 +41,8 @@ std::int64_t look_interval(const SamplingConfig& config, const Stage& last, std:
   const double a_step = static_cast<double>(n.n_neurons) * static_cast<double>(2 * n.n_outputs + n.n_inputs + 4);
   const double a_look = 7000.0 * static_cast<double>(n_quantities) + 300.0 * static_cast<double>(n.n_outputs);
   const double cheap = std::clamp(a_look / (0.015 * a_step), 64.0, 1e6);
-  const auto wanted = std::clamp<std::int64_t>(last.n_steps / 16, 1, static_cast<std::int64_t>(cheap));
+  const std::int64_t fewest_looks = config.until.empty() ? 8 : 16;  // a rule is judged more than once
+  const auto wanted = std::clamp<std::int64_t>(last.n_steps / fewest_looks, 1, static_cast<std::int64_t>(cheap));
   const std::int64_t span = last.thin > 0 ? last.thin : last.n_steps;
   if (span < wanted) return (wanted + span - 1) / span * span;
   for (std::int64_t every = wanted; every <= std::min(4 * wanted, span); ++every) {

@@ -129,6 +129,12 @@ Matrix<float> in_file_units(const PreparedData& data, MatrixView<const float> x)
   return out;
 }
 
+Matrix<float> from_file_units(const PreparedData& data, Matrix<float> x) {
+  if (data.filter->kind() == "none" && data.datum_scaling.is_invertible()) data.datum_scaling.apply(x);
+  apply_scaling(data.scaling, x);
+  return x;
+}
+
 PreparedLevels::PreparedLevels(Backend& backend, const std::vector<SamplingNetwork>& levels, MatrixView<const float> J,
                                MatrixView<const float> private_noise, DriftForm form) {
   for (const SamplingNetwork& level : levels) {

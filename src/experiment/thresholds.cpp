@@ -103,6 +103,11 @@ std::optional<Judgement> judge(const Metric& m) {
     const double used = m.note.starts_with(word) ? std::strtod(m.note.c_str() + word.size(), nullptr) : std::nan("");
     return Judgement{at_least(m.value, 2.0 * used, used), "twice the dt used, at least"};
   }
+  if (name == "half_step_spread") {
+    constexpr std::string_view word = "± ";
+    const double error = m.note.starts_with(word) ? std::strtod(m.note.c_str() + word.size(), nullptr) : std::nan("");
+    return Judgement{at_most(std::abs(m.value) - 2.0 * error, 0.01, 0.05), "within 0.01 of 0, beside two errors"};
+  }
   // An outward drift is no error while chains stay near the data: the noise of a run decides how far they get.
   if (name == "outward_rate") return Judgement{m.value <= 0.0 ? Verdict::good : Verdict::watch, "at most 0"};
   return std::nullopt;

@@ -6,6 +6,7 @@
 #include "experiment/run_tools.hpp"
 #include "tarn/core/noise.hpp"
 #include "tarn/io/npy.hpp"
+#include "tarn/models/weights_file.hpp"
 
 namespace tarn {
 namespace {
@@ -64,6 +65,46 @@ TEST_F(EvaluateRun, ConvergenceOfKeptDraws) {
           run_experiment(parse_config(test::tiny_peak, "peak.toml", {"sampling.thin=0"}), {folder / "runs", 2}).metrics,
           "r_hat"),
       nullptr);
+}
+
+// Score u - x exactly: x given u is a unit normal about u. Chains of two inputs lie far apart, and those of each converge.
+TEST_F(EvaluateRun, ChainsAreComparedWithThoseOfTheirOwnInput) {
+  SamplingNetwork network;
+  network.phi = Nonlinearity::relu;
+  network.n_outputs = network.n_inputs = 1;
+  network.W_in = Matrix<float>(2, 2);
+  network.b = Matrix<float>(1, 2);
+  network.W_out = Matrix<float>(1, 2);
+  for (int j = 0; j < 2; ++j) network.W_in(j, 1) = network.W_out(0, j) = j == 0 ? 1.0f : -1.0f;
+  network.sigma = 0.1;
+  save_network(folder / "exact.safetensors", network);
+  Matrix<float> u(40, 1);
+  for (std::int64_t i = 0; i < 40; ++i) u(i, 0) = i % 2 == 0 ? -4.0f : 4.0f;
+  write_npy(folder / "u.npy", u.view());
+  const std::string text =
+      "[run]\nname = \"two\"\n[data]\nkind = \"gaussian_mixture\"\nmeans = [[0.0, 0.0]]\nstd = 1.0\ninputs = "
+      "1\nepoch_size = 100\n"
+      "scaling = \"none\"\n[model]\nneurons = 2\n[training]\nepochs = 1\nbatch_size = 100\ninit = \"" +
+      (folder / "exact.safetensors").string() +
+      "\"\n[training.optimizer]\nlr = 1e-12\n[training.noise]\nlevels = 1\n"
+      "[sampling]\nschedule = \"last_level\"\nchains = 40\nburn_in = 100\nsteps = 4000\nthin = 20\ndt = 0.05\nuntil = "
+      "\"rhat < 1.0001\"\n"
+      "condition = \"" +
+      (folder / "u.npy").string() + "\"\n";
+  const RunOutcome run = run_experiment(parse_config(text, "two.toml"), {folder / "runs", 2});
+  const Metric *r_hat = find(run.metrics, "r_hat"), *ess = find(run.metrics, "ess_bulk");
+  ASSERT_TRUE(r_hat && ess);
+  EXPECT_LT(r_hat->value, 1.02) << "40 chains together give 4";
+  EXPECT_NE(r_hat->note.find("over 2 inputs"), std::string::npos) << r_hat->note;
+  EXPECT_GT(ess->value, 100.0);
+  EXPECT_LT(ess->value, 4000.0) << "of one input's chains, not of all";
+  const std::string report = test::read_text(run.folder / "report.html");
+  EXPECT_NE(report.find("chains have inputs of their own"), std::string::npos) << "why the rule did not hold";
+  // Euler-Maruyama on a unit well: 1 / (1 - dt/2) with dt = 0.05 and half of it differ by 0.0128.
+  const Metric* step = find(run.metrics, "half_step_spread");
+  ASSERT_NE(step, nullptr);
+  EXPECT_GT(step->value, 0.0);
+  EXPECT_NE(report.find("Step dt against dt/2"), std::string::npos);
 }
 
 // The same figures of merit to the last digit, and nothing that the run wrote is touched.

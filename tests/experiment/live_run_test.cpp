@@ -28,9 +28,17 @@ class LiveRun : public test::RunTest {
   }
 };
 
-// Looks every 4 steps, the least divisor of thin = 20 that is not below 60 / 16.
+// Looks every 10 steps, the least divisor of thin = 20 that is not below 60 / 8.
+TEST_F(LiveRun, ChoosesHowOftenToLook) {
+  const auto lines = diagnostics_of(run({}));
+  ASSERT_EQ(lines.size(), 4u);  // at the end only
+  EXPECT_EQ(lines[0].at("step"), 70);
+  EXPECT_EQ(lines[0].at("looks"), 6);
+}
+
 TEST_F(LiveRun, IsToldAlongTheWayAndAtTheEnd) {
-  const RunOutcome one = run({}), two = run({}, 2);
+  const std::vector<std::string> often{"sampling.diagnostics.every=4"};
+  const RunOutcome one = run(often), two = run(often, 2);
   const auto lines = diagnostics_of(one);
   ASSERT_EQ(lines.size(), 5u);  // after 8 looks; at the end, with one quantity and two modes
   EXPECT_EQ(lines[0].at("step"), 10 + 8 * 4);

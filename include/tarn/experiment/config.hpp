@@ -283,6 +283,7 @@ struct EvaluationConfig {
   std::string classifier;      ///< images with labels: "auto" trains one on half of them, else a file; empty = none
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)
   std::int64_t last_level_chains = 1000;  ///< images: chains that take those further steps
+  bool half_step = true;                  ///< chains once more with dt and dt/2 on one Brownian path
   bool neurons = true;                    ///< where activity was recorded: what the neurons do
   bool operator==(const EvaluationConfig&) const = default;
 };

@@ -1,12 +1,14 @@
 // What a run was worth: figures of merit with their floors, figures, image grids; and the page that shows them.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "tarn/evaluation/quality.hpp"
+#include "tarn/evaluation/resampling.hpp"
 #include "tarn/experiment/stages.hpp"
 #include "tarn/io/png.hpp"
 #include "tarn/report/figures.hpp"
@@ -24,6 +26,7 @@ struct Metric {
   std::string note;
   std::optional<QualityFigure> quality =
       {};  ///< where the figure stands on the scale of docs/quality.md; then it has a table of its own
+  std::optional<Interval> interval = {};  ///< 95 %, by half-samples of the draws; its `value` is not looked at
 };
 
 struct EvaluationOutcome {
@@ -75,6 +78,8 @@ void evaluate_course(const EvaluationInput& input, EvaluationOutcome& outcome);
 void evaluate_neurons(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Conditional runs on Gaussian mixtures: coverage of the exact posterior's central intervals by the chains' last draws.
 void evaluate_calibration(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Some chains once more from their end with steps dt and dt/2 on one Brownian path: what the step does to mean and spread.
+void evaluate_half_step(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Any other run: moments of draws beside those of the data.
 void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 
@@ -85,6 +90,13 @@ Image grid_of_images(const Config& config, const PreparedData& data, MatrixView<
 /// named "frechet_<name>", "frechet_<name>_gaussian", "sliced_w2_<name>", ... Nothing where fewer than two draws are finite.
 void add_set_comparison(MatrixView<const float> draws, MatrixView<const float> real, const std::string& name,
                         const std::string& label, std::uint64_t seed, EvaluationOutcome& outcome);
+
+/// Gives the metrics from number `first` on 95 % intervals: `statistics` has their values, in order, for rows `[n, D]` of `draws`, of which those
+/// that are not finite take no part. `sets` as in `half_sample_intervals`.
+void add_intervals(MatrixView<const float> draws, std::size_t first, std::uint64_t seed, std::uint64_t sets,
+                   std::int64_t n_resamples,
+                   const std::function<std::vector<double>(MatrixView<const float>)>& statistics,
+                   EvaluationOutcome& outcome);
 
 /// The parts that every report has: what the run says of itself, warnings, diagnostics beside their thresholds, results beside their
 /// floors, each section with its figures, the resolved config, the footer.

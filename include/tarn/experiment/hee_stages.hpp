@@ -29,6 +29,7 @@ struct HeeSamplingOutcome {
   std::vector<std::int64_t> first_bad_step;
   std::int64_t n_quarantined = 0;
   std::int64_t n_draws = 0;
+  std::filesystem::path draws_file;  ///< all kept draws in one file; empty where they were not merged
   double chain_steps = 0.0;
   double seconds = 0.0;
 };

@@ -99,6 +99,8 @@ struct SamplingOutcome {
 
 /// Rows `[n, D]` of scaled filter space as they are written to draws: shift and scale undone.
 Matrix<float> in_file_units(const PreparedData& data, MatrixView<const float> x);
+/// The way back, to rounding.
+Matrix<float> from_file_units(const PreparedData& data, Matrix<float> x);
 
 /// Runs the chains of a resolved config's [sampling] table. Draws go to `<folder>/samples` (segments) and, where merging is on and all
 /// chains are here, to `<folder>/samples.nc`; both in filter space with shift and scale undone, so in the data's own units where there is
