@@ -18,6 +18,7 @@ enum class EvaluationNoise : std::uint64_t {
   half_samples = 10,    ///< rows kept by a half-sample: item = which set (from bit 26 up) and row, step = resample
   mixture_start = 11,   ///< first centres of a fitted mixture: step = number of the centre
   mixture = 12,         ///< draws of a fitted mixture: item = draw for its normals, 2^39 + draw for its component
+  restoration = 13,  ///< noise on data that are restored: item = task << 32 + datum (experiment/judge_restoration.cpp)
   drift = 16,  ///< directions in models/stable_step.cpp and outward_growth.cpp, points in experiment/drift_check.cpp
 };
 

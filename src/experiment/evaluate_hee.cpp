@@ -124,6 +124,7 @@ EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
   judge_generation(in, outcome);
   if (in.config.evaluation.likelihood_data > 0) judge_likelihood(in, outcome);
   if (!in.config.evaluation.generation.empty()) judge_generation_modes(in, outcome);
+  if (!in.config.evaluation.inpaint.empty() || !in.config.evaluation.denoise.empty()) judge_restoration(in, outcome);
   if (in.data.image) judge_receptive_fields(in, outcome);
   if (!in.config.evaluation.adaptation.empty()) judge_adaptation(in, outcome);
   training_figure(in, outcome);

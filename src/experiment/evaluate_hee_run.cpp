@@ -3,6 +3,7 @@
 
 #include "hee_run.hpp"
 #include "hee_run_chains.hpp"
+#include "restoration_data.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/experiment/evaluate_run.hpp"
 #include "tarn/io/draws.hpp"
@@ -40,6 +41,7 @@ EvaluatedRun evaluate_hee_run(const std::filesystem::path& path, const EvaluateO
   if (!options.against.empty())
     fail_usage("--against: draws of an hee run are latents, which no file of data can be held against");
   const StoredRun run = load_run(path, options.overrides);
+  check_restoration(run.config, run.data);
   const RunFolder original = RunFolder::open(path);
   const auto backend = make_backend(run.config.run.device, options.n_threads);
   const HeeSamplingOutcome sampling = stored_chains(run, original.samples_file());

@@ -26,14 +26,15 @@ std::filesystem::path write_grids(const EvaluationInput& in, MatrixView<const fl
 
 }  // namespace
 
-Image grid_of_images(const Config& config, const PreparedData& data, MatrixView<const float> x) {
-  const std::int64_t side = config.evaluation.grid, n = side * side;
+Image grid_of_pixels(const Config& config, const PreparedData& data, MatrixView<const float> images,
+                     std::int64_t grid_rows, std::int64_t grid_cols) {
   const ImageShape& shape = *data.image;
   GridLayout layout;
   layout.rows = shape.rows;
   layout.cols = shape.cols;
   layout.channels = shape.channels;
-  layout.grid_rows = layout.grid_cols = side;
+  layout.grid_rows = grid_rows;
+  layout.grid_cols = grid_cols;
   layout.background = 0;
   PixelRange range;
   range.kind = PixelRange::Kind::own_max;  // unit-norm images and arrays have no common white
@@ -42,7 +43,12 @@ Image grid_of_images(const Config& config, const PreparedData& data, MatrixView<
     range.high = 255.0f;
   }
   if (data.patches) range.kind = PixelRange::Kind::own_range;  // signed
-  return image_grid(first_images(data, x, n), layout, range);
+  return image_grid(images, layout, range);
+}
+
+Image grid_of_images(const Config& config, const PreparedData& data, MatrixView<const float> x) {
+  const std::int64_t side = config.evaluation.grid;
+  return grid_of_pixels(config, data, first_images(data, x, side * side), side, side);
 }
 
 Matrix<float> evaluate_images(const EvaluationInput& in, EvaluationOutcome& out) {

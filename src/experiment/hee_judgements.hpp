@@ -26,6 +26,10 @@ void judge_adaptation(const HeeEvaluationInput& input, EvaluationOutcome& outcom
 /// closed form; and A(eta) as the interneurons of a posterior sample have it, against the exact one.
 void judge_likelihood(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
 
+/// Images of which a half is hidden, or that noise was put on, restored by posterior means: errors beside those of one Gaussian, a table,
+/// a figure, and the restored images as `restored_*.npy`.
+void judge_restoration(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
+
 /// Runs on patches: what the first layer's units respond to, by a Gabor fit and in the frequency domain, beside V1; what units of a second
 /// layer pool. Writes receptive_fields.csv, a line a unit. On other gray images only the grid of fields is drawn.
 void judge_receptive_fields(const HeeEvaluationInput& input, EvaluationOutcome& outcome);

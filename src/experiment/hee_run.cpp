@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "restoration_data.hpp"
 #include "run_end.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
@@ -12,6 +13,7 @@ RunOutcome perform_hee(const Config& config, const std::string& resolved, const 
                        const RunFolder& folder, Checkpoints& checkpoints, const TensorFile* from,
                        std::chrono::steady_clock::time_point start) {
   check_observations(config, data);
+  check_restoration(config, data);
   const double prepared = seconds_since(start);
   const Continuation continuation{&checkpoints, from};
   const HeeTrainingOutcome training = hee_training_stage(config, data, backend, folder, continuation);
@@ -27,6 +29,7 @@ RunOutcome perform_hee(const Config& config, const std::string& resolved, const 
 
 std::vector<std::string> hee_plan_lines(const Config& config, const PreparedData& data, Backend& backend) {
   check_observations(config, data);
+  check_restoration(config, data);
   const HeeTrainingPlan plan = hee_training_plan(config, data);
   const HeeModel model = starting_hee(config, data);
   const SamplingConfig& s = config.sampling;

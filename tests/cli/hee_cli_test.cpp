@@ -2,6 +2,7 @@
 #include "cli/program.hpp"
 #include "sanitized.hpp"
 #include "tarn/io/draws.hpp"
+#include "tarn/io/npy.hpp"
 
 namespace tarn {
 namespace {
@@ -56,6 +57,25 @@ TEST_F(HeeCli, Generates) {
   EXPECT_THAT(plan.out, HasSubstr("512 layerwise chains"));
 }
 
+TEST_F(HeeCli, RestoresAndSaysWhatIsNotThere) {
+  const std::string run = run_tiny("--set training.epochs=1 --set sampling.steps=20");
+  Matrix<float> mask(1, 4);
+  mask(0, 1) = 1.0f;
+  write_npy(folder / "mask.npy", mask, {4});
+  write_npy(folder / "long.npy", Matrix<float>(1, 5), {5});
+  const std::string restore = "evaluate " + run + " --set evaluation.restore_steps=40 --set evaluation.inpaint=";
+  const Outcome restored = tarn(restore + "mask.npy --set evaluation.denoise=[0.5]");
+  EXPECT_EQ(restored.code, 0) << restored.err;
+  EXPECT_THAT(restored.out + restored.err, HasSubstr("inpainting (mask hidden): squared error a feature"));
+  for (const char* file : {"restored_inpainting.npy", "restored_denoising_0.5.npy"})
+    EXPECT_TRUE(fs::exists(folder / run / "evaluation-1" / file)) << file;
+  expect_refused(restore + "long.npy", 2, "is a mask of shape (5,), the data have 4 features; allowed: (4,)");
+  expect_refused(restore + "left", 2, "is half of an image, the data are none");
+  expect_refused(restore + "missing.npy", 1, "missing.npy");
+  expect_refused("evaluate " + run + " --set evaluation.denoise=[-1]", 2, "evaluation.denoise");
+  expect_refused("evaluate " + run + " --set evaluation.restore_path=x.npy", 2, "has no meaning with data.kind");
+}
+
 TEST_F(HeeCli, ChecksAndPlans) {
   const Outcome check = tarn("check hee.toml");
   EXPECT_EQ(check.code, 0) << check.err;
@@ -87,7 +107,7 @@ TEST_F(HeeCli, RefusalsAreOneLine) {
 TEST_F(HeeCli, ARunKilledAtRandomMomentsEndsWithTheSameBytes) {
   const Outcome outcome = tarn(
       "verify-resume hee.toml --kills 4 --threads 1 --set training.epochs=20 --set inference.latents=continual "
-      "--set inference.interneurons=sampled");
+      "--set inference.interneurons=sampled --set evaluation.denoise=[0.5]");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("the same bytes in every file"));
 }

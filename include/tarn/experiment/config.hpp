@@ -278,7 +278,13 @@ struct EvaluationConfig {
   std::vector<std::string> generation;    ///< HEE: ways to generate that are compared, "joint", "marginal:momentum"
   std::int64_t generation_budget = 4096;  ///< ... with up to so many matrix products a chain
   std::int64_t generation_chains = 2000;  ///< ... by so many chains each
-  std::int64_t grid = 10;                 ///< images: a grid of so many rows and columns
+  std::string inpaint;                ///< HEE: what is hidden and inferred: left, right, top, bottom, or a mask `.npy`
+  std::vector<double> denoise;        ///< HEE: standard deviations of noise that is taken off again
+  std::string restore_path;           ///< ... of these images; empty: the run's own data
+  std::int64_t restore_data = 100;    ///< ... the first so many
+  std::int64_t restore_chains = 4;    ///< ... by so many chains each
+  std::int64_t restore_steps = 1000;  ///< ... of so many steps
+  std::int64_t grid = 10;             ///< images: a grid of so many rows and columns
   std::int64_t mixture = 100;  ///< images: components of the Gaussian mixture that draws are read against; 0 = none
   std::string classifier;      ///< images with labels: "auto" trains one on half of them, else a file; empty = none
   std::int64_t last_level_steps = 0;  ///< images: further steps at the last level, reported beside the samples (recipe)

@@ -86,6 +86,10 @@ void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// The first of the images `x` `[n, D]`, in scaled filter space, `evaluation.grid` rows and columns of them, by the way back of filter and scaling.
 Image grid_of_images(const Config& config, const PreparedData& data, MatrixView<const float> x);
 
+/// Images `[n, P]` in the data's own units, row by row in a grid of `grid_cols` columns, with black and white as in `grid_of_images`.
+Image grid_of_pixels(const Config& config, const PreparedData& data, MatrixView<const float> images,
+                     std::int64_t grid_rows, std::int64_t grid_cols);
+
 /// Frechet distance and sliced W2 of `draws` against `real`, each with its floor and with what a single Gaussian reaches; metrics are
 /// named "frechet_<name>", "frechet_<name>_gaussian", "sliced_w2_<name>", ... Nothing where fewer than two draws are finite.
 void add_set_comparison(MatrixView<const float> draws, MatrixView<const float> real, const std::string& name,
