@@ -59,7 +59,7 @@ std::string fingerprint(const Config& config, const PreparedData& data, const st
   };
   add(data.rows);
   for (const SamplingNetwork& level : levels) {
-    for (const auto* weights : {&level.W_in, &level.b, &level.W_out}) add(*weights);
+    for (const auto* weights : {&level.W_in, &level.b, &level.W_out, &level.a, &level.v}) add(*weights);
   }
   if (hee != nullptr) {
     for (const auto* weights : {&hee->W, &hee->b}) std::for_each(weights->begin(), weights->end(), add);

@@ -53,9 +53,7 @@ Circuit Circuit::train(MatrixView<const float> rows, const std::vector<std::stri
   resolve(config, facts_of(state->data));
 
   const TrainingPlan plan = training_plan(config, state->data);
-  const double output_scale = config.training.init.empty() ? 1.0 : level_of(plan, 0).output_scale;
-  const auto model = make_trainable(*state->backend, starting_network(config, state->data),
-                                    optimizer_settings(config.training.optimizer), output_scale);
+  const auto model = make_training(config, state->data, plan, *state->backend);
   TrainingObserver observer;
   observer.level_end = [&](std::int64_t, std::int64_t, const SamplingNetwork& network) {
     state->levels.push_back(network);

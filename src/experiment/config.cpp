@@ -213,6 +213,14 @@ void fill_scaling(Config& config) {
   config.filled.insert("data.scaling");
 }
 
+/// What the two kinds that have an energy do not choose: the law that chains have is the model's own, and sigmoid units are the ones
+/// that both can have.
+void fill_energy_based(Config& config) {
+  if (!is_energy_based(config.model)) return;
+  config.sampling.schedule = std::string("last_level");  // by move: g++ 12 warns falsely about assigning a literal
+  if (!config.was_given("model.nonlinearity")) config.model.nonlinearity = std::string("sigmoid");
+}
+
 /// A precision cannot start at 0.
 void fill_layers(Config& config) {
   for (std::size_t l = 0; l < config.model.layers.size(); ++l) {
@@ -302,6 +310,7 @@ Config parse_config(const std::string& text, const std::string& source, const st
     if (key.starts_with("sweep.")) fail_usage("{}: {} has no meaning without [[sweep.targets]]", where, key);
   }
   fill_scaling(config);
+  fill_energy_based(config);
   fill_layers(config);
   check_file_level(config);
   return config;
@@ -337,6 +346,8 @@ void require_data_path(const Config& config) {
 bool is_sweep(const Config& config) { return !config.targets.empty(); }
 
 bool is_hee(const ModelConfig& model) { return model.kind == "hee"; }
+
+bool is_energy_based(const ModelConfig& model) { return model.kind == "rbm" || model.kind == "ebm"; }
 
 bool is_scale_family(const std::string& family) { return family == "gaussian_scale" || family == "laplace_scale"; }
 

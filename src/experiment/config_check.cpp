@@ -103,7 +103,7 @@ void check_filter(const Config& config) {
          "empty; allowed: linear, or a .npy file");
 }
 
-bool is_sampler_only(const Config& config) { return config.model.kind != "reservoir_sampler" && !is_hee(config.model); }
+bool is_sampler_only(const Config& config) { return config.model.kind.starts_with("sampler_only"); }
 
 void check_model_and_training(const Config& config) {
   const QualityConfig& quality = config.training.quality;
@@ -169,6 +169,15 @@ void check_until(const Config& config) {
          "it ends early, or schedule = \"last_level\"");
 }
 
+void check_energy_based(const Config& config) {
+  const std::string& phi = config.model.nonlinearity;
+  expect(phi == "sigmoid" || phi == "tanh", config, "model.nonlinearity",
+         "an energy of {} units need not have a law; an ebm allows: sigmoid, tanh", phi);
+  const ContrastiveConfig& c = config.training.contrastive;
+  expect(c.particles == 0 || c.renewed <= c.particles, config, "training.contrastive.renewed",
+         "{} of {} particles; allowed: 0 to all of them", c.renewed, c.particles);
+}
+
 void check_sampling(const Config& config) {
   const InitialConfig& initial = config.sampling.initial;
   expect(initial.kind != "uniform" || initial.low <= initial.high, config, "sampling.initial.low",
@@ -197,6 +206,7 @@ void check_file_level(const Config& config) {
   expect(is_hee(config.model) || config.training.optimizer.kind != "plain", config, "training.optimizer.kind",
          "\"plain\" is the local rule of an hee model; {} allows: adam, adamw", config.model.kind);
   if (is_hee(config.model)) return check_hee(config);
+  if (is_energy_based(config.model)) check_energy_based(config);
   check_model_and_training(config);
   check_sampling(config);
 }
@@ -204,7 +214,13 @@ void check_file_level(const Config& config) {
 void check_against_data(const Config& config, const DataFacts& facts) {
   if (is_hee(config.model)) return check_hee_against_data(config, facts);
   const TrainingConfig& training = config.training;
-  const std::size_t n_levels = noise_levels(training.noise).size();
+  const bool energy = is_energy_based(config.model);
+  const std::size_t n_levels = energy ? 1 : noise_levels(training.noise).size();
+  if (energy) {
+    expect(facts.n_inputs == 0, config, "model.kind",
+           "{} takes no inputs, the data have {}; allowed: reservoir_sampler", config.model.kind, facts.n_inputs);
+    check_energy_based(config);
+  }
   expect(training.batch_size <= facts.n_items, config, "training.batch_size",
          "{} is more than the {} items of the data", training.batch_size, facts.n_items);
   expect(!training.noise.antithetic || training.batch_size % 2 == 0, config, "training.batch_size",

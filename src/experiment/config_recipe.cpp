@@ -70,7 +70,7 @@ double rounded(double value) {
   return value;
 }
 
-bool is_sampler_only(const Config& config) { return config.model.kind != "reservoir_sampler" && !is_hee(config.model); }
+bool is_sampler_only(const Config& config) { return config.model.kind.starts_with("sampler_only"); }
 
 /// Keys that both recipes fill alike.
 void fill_common(Config& config, const DataFacts& facts, Filler& filler) {
@@ -272,6 +272,41 @@ void fill_hee(Config& config, const DataFacts& facts, Filler& filler) {
     sampling.thin = sampling.burn_in = 0;  // one draw a chain
 }
 
+/// Settings that were found to do well with docs/rivals.md; the data have RMS norm 1, or the keys are given.
+void fill_energy_based(Config& config, const DataFacts& facts, Filler& filler) {
+  const double sqrt_d = std::sqrt(static_cast<double>(facts.n_outputs));
+  TrainingConfig& training = config.training;
+  filler.fill("model.neurons", config.model.neurons, facts.n_outputs <= 16 ? 128 : 512);
+  filler.fill("model.s", config.model.s, rounded(0.5 / sqrt_d));
+  std::int64_t batch = 128;
+  while (batch > facts.n_items && batch > 1) batch /= 2;
+  filler.fill("training.batch_size", training.batch_size, batch);
+  filler.fill("training.epochs", training.epochs, epochs_for(15000, facts, training.batch_size));
+  const double variance = config.model.s * config.model.s;
+  ContrastiveConfig& contrastive = training.contrastive;
+  filler.fill("training.contrastive.particles", contrastive.particles, training.batch_size);
+  filler.fill("training.contrastive.steps", contrastive.steps, config.model.kind == "rbm" ? 1 : 20);
+  if (config.model.kind == "ebm") filler.fill("training.contrastive.dt", contrastive.dt, rounded(0.2 * variance));
+  OptimizerConfig& optimizer = training.optimizer;
+  filler.fill("training.optimizer.lr", optimizer.lr, 1e-3);
+  filler.fill("training.optimizer.lr_schedule", optimizer.lr_schedule, "cosine");
+  filler.fill("training.optimizer.weight_decay", optimizer.weight_decay, 0.0);
+  filler.fill("training.optimizer.amsgrad", optimizer.amsgrad, false);
+  filler.fill("training.optimizer.ema", optimizer.ema, 0.0);
+  SamplingConfig& sampling = config.sampling;
+  filler.fill("sampling.chains", sampling.chains, facts.n_outputs <= 16 ? 5000 : 2000);
+  filler.fill("sampling.dt", sampling.dt,
+              rounded(sampling.integrator == "baoab" ? 0.3 * config.model.s : 0.2 * variance));
+  filler.fill("sampling.steps", sampling.steps, 10000);
+  filler.fill("sampling.thin", sampling.thin, std::max<std::int64_t>(1, sampling.steps / 100));
+  filler.fill("sampling.initial.kind", sampling.initial.kind, "normal");
+  filler.fill("sampling.initial.std", sampling.initial.std, 1.0 / sqrt_d);
+  std::vector<std::string> metrics{"moments", "beyond"};
+  if (facts.n_outputs == 1 && is_synthetic(config.data))
+    metrics = {"kl", "w1", "score_error", "quadrature", "moments", "beyond"};
+  filler.fill("evaluation.metrics", config.evaluation.metrics, metrics);
+}
+
 }  // namespace
 
 std::vector<std::string> resolve(Config& config, const DataFacts& facts) {
@@ -283,6 +318,14 @@ std::vector<std::string> resolve(Config& config, const DataFacts& facts) {
     fill_automatic(config, facts, lines);
     fill_hee(config, facts, filler);
     check_against_data(config, facts);
+    for (std::string& line : filler.lines()) lines.push_back(std::move(line));
+    return lines;
+  }
+  if (is_energy_based(config.model)) {
+    lines.push_back(fmt::format("settings of an {} for D = {} (docs/rivals.md)", config.model.kind, facts.n_outputs));
+    fill_energy_based(config, facts, filler);
+    check_against_data(config, facts);
+    if (!filler.filled_any()) return {};
     for (std::string& line : filler.lines()) lines.push_back(std::move(line));
     return lines;
   }

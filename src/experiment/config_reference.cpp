@@ -49,7 +49,7 @@ std::string recipe_table(const std::string& recipe, const std::vector<Example>& 
   }
   text += "\n" + rule + "\n";
   for (const KeySpec& key : config_schema()) {
-    if (!key.recipe) continue;
+    if (!key.recipe || !key.applies_to(configs.front())) continue;
     text += fmt::format("| `{}` |", key.name);
     for (const Config& config : configs) text += fmt::format(" {} |", value_text(key, config));
     text += "\n";
@@ -74,7 +74,10 @@ std::string default_text(const KeySpec& key) {
 std::string meaning(const KeySpec& key) {
   std::string text(key.doc);
   const bool of_networks = std::find(key.models.begin(), key.models.end(), "reservoir_sampler") != key.models.end();
-  if (of_networks) text += " (not for `hee`)";
+  const bool of_energies = std::find(key.models.begin(), key.models.end(), "ebm") != key.models.end(),
+             of_rbm = std::find(key.models.begin(), key.models.end(), "rbm") != key.models.end();
+  if (of_networks)
+    text += of_rbm ? " (not for `hee`)" : of_energies ? " (not for `hee`, `rbm`)" : " (not for `hee`, `rbm`, `ebm`)";
   const std::vector<std::string_view> none;
   for (const auto* kinds : {&key.kinds, &key.filters, of_networks ? &none : &key.models, &key.families}) {
     if (kinds->empty()) continue;

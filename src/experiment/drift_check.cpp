@@ -58,7 +58,8 @@ std::string dt_warning(const Config& config, const Stage& stage, std::size_t num
   const bool annealed = config.sampling.schedule == "annealed";
   const std::string where = n_stages > 1
                                 ? fmt::format("noise level {} of {} (sigma {:.4g})", number + 1, n_stages, stage.sigma)
-                                : fmt::format("the last noise level (sigma {:.4g})", stage.sigma);
+                            : stage.sigma > 0.0 ? fmt::format("the last noise level (sigma {:.4g})", stage.sigma)
+                                                : std::string("the data");
   return fmt::format(
       "{}: {:.4g} makes steps of {:.4g} at {}, where the largest stable step is {:.4g}: chains may oscillate and run "
       "away; try {:.2g}",
@@ -145,6 +146,13 @@ DriftCheck check_drift(const Config& config, const SamplingRun& run, MatrixView<
 
 std::vector<std::string> drift_forecast(const Config& config, std::int64_t n_outputs) {
   const SamplingConfig& s = config.sampling;
+  if (is_energy_based(config.model)) {
+    const double limit = s.integrator == "baoab" ? 2.0 * config.model.s : 2.0 * config.model.s * config.model.s;
+    std::vector<std::string> lines{fmt::format(
+        "step: sampling.dt = {:.4g}; where no hidden unit is undecided the energy bears up to {:.4g}", s.dt, limit)};
+    if (s.dt > limit) lines.back() += fmt::format(": too large, try {:.2g}", suggested_share * limit);
+    return lines;
+  }
   const double sigma = noise_levels(config.training.noise).back();
   const bool annealed = s.schedule == "annealed";
   // a J of Frobenius norm g has singular values up to g/sqrt(2); |lambda|^2 grows by 1 + that squared

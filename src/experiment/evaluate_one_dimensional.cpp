@@ -46,7 +46,8 @@ void evaluate_one_dimensional(const EvaluationInput& in, EvaluationOutcome& out)
             "weighted by the smoothed law");
     out.add("score_error_exact", "score error, exact", score_error(score, score_of(target, sigma), smoothed));
   }
-  if (const ModelKind kind = parse_model_kind(in.config.model.kind); kind != ModelKind::reservoir_sampler) {
+  if (const ModelKind kind = parse_model_kind(in.config.model.kind);
+      kind != ModelKind::reservoir_sampler && !is_energy_based(kind)) {
     const BestFit fit = best_fit(kind, parse_nonlinearity(in.config.model.nonlinearity), smoothed,
                                  score_of(target, sigma), in.config.run.seed);
     out.add("score_error_best_fit", "score error of the best fit of its class", fit.error, fit.text);

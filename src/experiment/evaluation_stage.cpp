@@ -196,7 +196,11 @@ EvaluationOutcome evaluation_stage(const EvaluationInput& in) {
   evaluate_calibration(in, outcome);
   evaluate_neurons(in, outcome);
   evaluate_course(in, outcome);
-  training_figure(in, outcome);
+  if (is_energy_based(in.config.model)) {
+    evaluate_energy(in, outcome);
+  } else {
+    training_figure(in, outcome);
+  }
   write_metrics(in.folder, outcome);
   // these were said before the chains ran
   outcome.warnings.insert(outcome.warnings.end(), drift.warnings.begin(), drift.warnings.end());
@@ -302,12 +306,14 @@ Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, 
   const SamplingResult& s = in.sampling.result;
   Report report = report_of_results(outcome, resolved_config, in.backend);
   report.title = in.config.run.name;
-  report.summary = fmt::format("{} with {} {} neurons on {}.", m.kind,
+  report.summary = fmt::format("{} with {} {} {} on {}.", m.kind,
                                in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons(),
-                               m.nonlinearity, in.data.description);
+                               m.nonlinearity, is_energy_based(m) ? "hidden units" : "neurons", in.data.description);
+  const bool energy = is_energy_based(m);
   report.facts = {
       {"training", si(static_cast<double>(in.training.n_steps)),
-       fmt::format("steps, {} noise levels", in.training.levels.size())},
+       energy ? fmt::format("updates, {} particles", in.config.training.contrastive.particles)
+              : fmt::format("steps, {} noise levels", in.training.levels.size())},
       {"sampling", si(s.chain_steps),
        fmt::format("chain-steps: {} chains, {} steps each", in.sampling.last_draw.rows(),
                    s.stopped_at >= 0 ? s.stopped_at : n_steps(in.sampling.stages))},

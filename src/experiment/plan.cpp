@@ -63,10 +63,12 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
   std::int64_t steps = 0;
   for (const auto n : plan.steps_per_level) steps += n;
   const SamplingConfig& s = config.sampling;
-  const bool small_network = parse_model_kind(config.model.kind) != ModelKind::reservoir_sampler;
+  const ModelKind kind = parse_model_kind(config.model.kind);
+  const bool energy = is_energy_based(kind), small_network = kind != ModelKind::reservoir_sampler && !energy;
   const double N = static_cast<double>(small_network ? data.n_outputs : config.model.neurons);
   const double D = static_cast<double>(data.n_outputs), K = D + static_cast<double>(data.n_inputs);
-  const double parameters = N * (K + 1 + D), levels = static_cast<double>(plan.sigmas.size());
+  const double parameters = energy ? N * (D + (kind == ModelKind::ebm ? 2.0 : 1.0)) + D : N * (K + 1 + D),
+               levels = static_cast<double>(plan.sigmas.size());
   const double batch = static_cast<double>(config.training.batch_size), chains = static_cast<double>(s.chains);
   const double per_chain = s.schedule == "last_level" ? static_cast<double>(s.steps + s.burn_in)
                                                       : levels * static_cast<double>(s.annealed.steps_per_level) +
@@ -77,11 +79,21 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
                              : 0.0;
   const double draws = std::max(thinned, 1.0);
   const double flops = measured_flops(config, data, *backend);
-  const double training_flops =
-      static_cast<double>(steps) * (4.0 * D + 6.0 * K) * N * (batch + static_cast<double>(plan.confinement_points));
+  const ContrastiveConfig& c = config.training.contrastive;
+  // batch: units, reconstruction, gradient; particles: units and gradient, and two products a step
+  const double rows = energy
+                          ? 6.0 * batch + static_cast<double>(c.particles) * (4.0 + 4.0 * static_cast<double>(c.steps))
+                          : 10.0 * (batch + static_cast<double>(plan.confinement_points));
+  const double training_flops = static_cast<double>(steps) * N * (energy ? rows * D : rows * (0.4 * D + 0.6 * K));
   const double sampling_flops = chains * per_chain * 2.0 * N * (K + D);
-  lines.push_back(fmt::format("training: {} steps of {} over {} noise levels, {} parameters", steps,
-                              config.training.batch_size, plan.sigmas.size(), si(parameters)));
+  if (energy) {
+    lines.push_back(
+        fmt::format("training: {} updates by batches of {}, {} particles, {} steps of theirs for each, {} parameters",
+                    steps, config.training.batch_size, c.particles, c.steps, si(parameters)));
+  } else {
+    lines.push_back(fmt::format("training: {} steps of {} over {} noise levels, {} parameters", steps,
+                                config.training.batch_size, plan.sigmas.size(), si(parameters)));
+  }
   lines.push_back(
       fmt::format("sampling: {} chains, {:.0f} steps each, {:.0f} draws kept of each", s.chains, per_chain, draws));
   for (std::string& line : drift_forecast(config, data.n_outputs)) lines.push_back(std::move(line));

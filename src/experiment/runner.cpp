@@ -147,7 +147,7 @@ RunOutcome resume_experiment(const std::filesystem::path& path, const ResumeOpti
   const std::string resolved = read_text_file(folder.config());
 
   const PreparedData maps = load_data_maps(folder.data_maps());
-  const bool any_machine = maps.n_outputs <= 16 && !is_hee(config.model);
+  const bool any_machine = maps.n_outputs <= 16 && !is_hee(config.model) && !is_energy_based(config.model);
   const auto backend = resumed_backend(*checkpoint, options, any_machine);
   const PreparedData data = prepare_data_with(maps, config);  // filters are not fitted twice
   const std::string inputs = fingerprint(config, data);

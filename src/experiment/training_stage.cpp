@@ -7,22 +7,27 @@
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/experiment/stages.hpp"
+#include "tarn/models/energy_model.hpp"
 #include "tarn/models/initial_weights.hpp"
 #include "tarn/models/trainable.hpp"
 #include "tarn/models/weights_file.hpp"
+#include "tarn/training/contrastive.hpp"
 
 namespace tarn {
 namespace {
 
-std::string json_line(const TrainingRecord& r) {
+// Contrastive divergence has neither noise levels nor a loss: what it tells in its place, see training/contrastive.hpp.
+std::string json_line(const TrainingRecord& r, bool contrastive) {
   nlohmann::ordered_json line;
   line["kind"] = "training";
   line["step"] = r.step;
-  line["level"] = r.level;
-  line["sigma"] = r.sigma;
+  if (!contrastive) {
+    line["level"] = r.level;
+    line["sigma"] = r.sigma;
+  }
   line["learning_rate"] = r.learning_rate;
-  line["loss"] = r.loss.loss;
-  line["excess_loss"] = r.loss.excess;
+  line[contrastive ? "reconstruction" : "loss"] = r.loss.loss;
+  line[contrastive ? "energy_gap" : "excess_loss"] = r.loss.excess;
   if (r.loss.gradient_norm > 0.0) line["gradient_norm"] = r.loss.gradient_norm;
   return line.dump();
 }
@@ -30,11 +35,12 @@ std::string json_line(const TrainingRecord& r) {
 TrainingRecord record_of(const nlohmann::json& line) {
   TrainingRecord r;
   r.step = line.at("step");
-  r.level = line.at("level");
-  r.sigma = line.at("sigma");
+  const bool contrastive = line.contains("energy_gap");
+  r.level = contrastive ? 0 : line.at("level").get<std::int64_t>();
+  r.sigma = contrastive ? 0.0 : line.at("sigma").get<double>();
   r.learning_rate = line.at("learning_rate");
-  r.loss.loss = line.at("loss");
-  r.loss.excess = line.at("excess_loss");
+  r.loss.loss = line.at(contrastive ? "reconstruction" : "loss");
+  r.loss.excess = line.at(contrastive ? "energy_gap" : "excess_loss");
   r.loss.gradient_norm = line.value("gradient_norm", 0.0);
   return r;
 }
@@ -74,7 +80,8 @@ OptimizerSettings optimizer_settings(const OptimizerConfig& c) {
 TrainingPlan training_plan(const Config& config, const PreparedData& data) {
   const TrainingConfig& t = config.training;
   TrainingPlan plan;
-  plan.sigmas = noise_levels(t.noise);
+  // contrastive divergence: one level, of whose sigma nothing hangs on
+  plan.sigmas = is_energy_based(config.model) ? std::vector{config.model.s} : noise_levels(t.noise);
   plan.batch_size = t.batch_size;
   const std::int64_t per_epoch = data.batches()->steps_per_epoch(t.batch_size);
   plan.steps_per_level = share_steps(t.epochs * per_epoch, static_cast<std::int64_t>(plan.sigmas.size()));
@@ -99,8 +106,9 @@ SamplingNetwork starting_network(const Config& config, const PreparedData& data)
   SamplingNetwork network;
   if (config.training.init.empty()) {
     const QualityConfig& q = config.training.quality;
-    network = initial_network(kind, phi, data.n_outputs, data.n_inputs, m.neurons, config.run.seed,
-                              {q.input_gain, q.bias_gain});
+    network = is_energy_based(kind) ? initial_energy_network(kind, phi, data.n_outputs, m.neurons, m.s, config.run.seed)
+                                    : initial_network(kind, phi, data.n_outputs, data.n_inputs, m.neurons,
+                                                      config.run.seed, {q.input_gain, q.bias_gain});
     if (q.start == "noise_score") start_from_noise_score(network, q.input_gain);
   } else {
     network = load_network(config.training.init, {phi, kind});
@@ -111,6 +119,9 @@ SamplingNetwork starting_network(const Config& config, const PreparedData& data)
     if (network.kind != kind || network.phi != phi) {
       fail_usage("{}: weights of a {} with {}, but the config asks for {} with {}", config.training.init,
                  name_of(network.kind), name_of(network.phi), m.kind, m.nonlinearity);
+    }
+    if (is_energy_based(kind) && network.s != m.s) {
+      fail_usage("{}: weights for s = {}, but the config asks for model.s = {}", config.training.init, network.s, m.s);
     }
     if (network.scaling != data.scaling) {
       warn("{}: its weights were trained with another shift or scale than these data have", config.training.init);
@@ -132,6 +143,19 @@ SamplingNetwork starting_network(const Config& config, const PreparedData& data)
   return network;
 }
 
+std::unique_ptr<TrainableModel> make_training(const Config& config, const PreparedData& data, const TrainingPlan& plan,
+                                              Backend& backend) {
+  const OptimizerSettings optimizer = optimizer_settings(config.training.optimizer);
+  const SamplingNetwork start = starting_network(config, data);
+  if (is_energy_based(start.kind)) {
+    const ContrastiveConfig& c = config.training.contrastive;
+    return make_contrastive(start, optimizer, {c.particles, c.steps, c.dt, c.renewed});
+  }
+  // Given weights are plain W_out; fresh ones are the V of the first level, whatever its output scale.
+  const double output_scale = config.training.init.empty() ? 1.0 : level_of(plan, 0).output_scale;
+  return make_trainable(backend, start, optimizer, output_scale);
+}
+
 TrainingOutcome train_stage(const Config& config, const PreparedData& data, Backend& backend, const RunFolder& folder,
                             const Continuation& continuation) {
   const TrainingPlan plan = training_plan(config, data);
@@ -146,10 +170,8 @@ TrainingOutcome train_stage(const Config& config, const PreparedData& data, Back
     save_network(folder.weights(), outcome.levels.back());
     return outcome;
   }
-  // Given weights are plain W_out; fresh ones are the V of the first level, whatever its output scale.
-  const double output_scale = config.training.init.empty() ? 1.0 : level_of(plan, 0).output_scale;
-  const auto model = make_trainable(backend, starting_network(config, data),
-                                    optimizer_settings(config.training.optimizer), output_scale);
+  const bool contrastive = is_energy_based(config.model);
+  const auto model = make_training(config, data, plan, backend);
   if (continuation.within("training")) {
     model->restore(training_state(*continuation.from));
     read_back(folder, start.level, outcome);
@@ -157,8 +179,12 @@ TrainingOutcome train_stage(const Config& config, const PreparedData& data, Back
   const auto source = data.batches();
   JsonLines metrics(folder.metrics());
   const std::int64_t total = outcome.n_steps;
-  info("training: {} steps of {} over {} noise levels, sigma {:.4g} to {:.4g}", total, plan.batch_size,
-       plan.sigmas.size(), plan.sigmas.front(), plan.sigmas.back());
+  if (contrastive) {
+    info("training: {} updates by batches of {}", total, plan.batch_size);
+  } else {
+    info("training: {} steps of {} over {} noise levels, sigma {:.4g} to {:.4g}", total, plan.batch_size,
+         plan.sigmas.size(), plan.sigmas.front(), plan.sigmas.back());
+  }
   if (const std::string way = model->way(plan.batch_size + level_of(plan, 0).confinement_points); !way.empty())
     info("training: {}", way);
   if (start.step > 0) info("training: goes on at step {} (level {})", start.step, start.level + 1);
@@ -167,10 +193,12 @@ TrainingOutcome train_stage(const Config& config, const PreparedData& data, Back
   TrainingObserver observer;
   observer.progress = [&](std::int64_t step, std::int64_t, std::int64_t level, const DsmLoss& loss) {
     bar.update(static_cast<double>(step),
-               fmt::format("level {}/{}, excess loss {:.4g}", level + 1, plan.sigmas.size(), loss.excess));
+               contrastive
+                   ? fmt::format("reconstruction error {:.4g}, energy gap {:.4g}", loss.loss, loss.excess)
+                   : fmt::format("level {}/{}, excess loss {:.4g}", level + 1, plan.sigmas.size(), loss.excess));
   };
   observer.record = [&](const TrainingRecord& record) {
-    metrics.write(json_line(record));
+    metrics.write(json_line(record, contrastive));
     outcome.records.push_back(record);
   };
   observer.level_end = [&](std::int64_t level, std::int64_t, const SamplingNetwork& network) {

@@ -1,9 +1,9 @@
 #include "tarn/models/hee_likelihood.hpp"
 
-#include <numbers>
 #include <numeric>
 #include <optional>
 
+#include "importance_weights.hpp"
 #include "latent_energy.hpp"
 #include "tarn/core/noise.hpp"
 #include "tarn/models/hee_model.hpp"
@@ -15,12 +15,6 @@ constexpr std::int64_t block_chains = 64;  // fixed, so that nothing depends on 
 constexpr std::int64_t pilot_chains = 128, pilot_moves = 200;
 constexpr std::uint64_t first_pilot_chain = std::uint64_t{1} << 47;
 constexpr std::uint64_t start_draw = 1;  // of Stream::ancestral; draw 0 is for those who look at the model's own draws
-
-double inverse_temperature(std::int64_t k, std::int64_t n) {
-  return std::pow(static_cast<double>(k) / static_cast<double>(n), 10.0 / 3.0);
-}
-
-double uniform_of(float normal) { return 0.5 * std::erfc(-static_cast<double>(normal) / std::numbers::sqrt2); }
 
 // Length of a move, in units of each latent's deviation under the prior.
 struct Moves {
@@ -57,7 +51,7 @@ class AnnealedChains {
     for (std::int64_t i = 0; i < n(); ++i) {
       std::copy_n(noise.row(i), n_units, momentum.row(i));
       // lengths vary so that no orbit comes back to where it began
-      lengths.push_back(step * (0.8 + 0.4 * uniform_of(noise(i, n_units))));
+      lengths.push_back(step * (0.8 + 0.4 * uniform_of_normal(noise(i, n_units))));
       energy_before.push_back(kinetic(momentum, i) - log_density(now_, i, beta));
     }
     LatentBlock x = x_;
@@ -74,7 +68,7 @@ class AnnealedChains {
           energy_before[static_cast<std::size_t>(i)] - kinetic(momentum, i) + log_density(there, i, beta);
       const double chance = std::isnan(gain) ? 0.0 : std::min(1.0, std::exp(gain));
       chances += chance;
-      if (!(uniform_of(noise(i, n_units + 1)) < chance)) continue;
+      if (!(uniform_of_normal(noise(i, n_units + 1)) < chance)) continue;
       ++accepted;
       accept(i, x, there);
     }
@@ -216,20 +210,13 @@ LikelihoodEstimate annealed_log_likelihood(const HeeParameters& parameters, Matr
   estimate.acceptance = static_cast<double>(accepted) / static_cast<double>(n * (K - 1));
   double variance = 0.0;
   for (std::int64_t i = 0; i < x_0.rows; ++i) {
-    const auto first = log_weight.begin() + i * M, last = first + M;
-    const double largest = *std::max_element(first, last), count = static_cast<double>(M);
-    double sum = 0.0, squares = 0.0;
-    for (auto w = first; w != last; ++w) {
-      const double weight = largest == -std::numeric_limits<double>::infinity() ? 0.0 : std::exp(*w - largest);
-      sum += weight;
-      squares += weight * weight;
-    }
-    const double spread = std::max(0.0, squares / sum / sum * count - 1.0) / (count - 1.0);
-    estimate.log_likelihood.push_back(largest + std::log(sum / count));
-    estimate.standard_error.push_back(std::sqrt(spread));
-    estimate.effective_chains.push_back(squares > 0.0 ? sum * sum / squares : 0.0);
+    const WeightSummary weights =
+        summary_of_weights(std::span(log_weight).subspan(static_cast<std::size_t>(i * M), static_cast<std::size_t>(M)));
+    estimate.log_likelihood.push_back(weights.log_mean);
+    estimate.standard_error.push_back(std::sqrt(weights.squared_error));
+    estimate.effective_chains.push_back(weights.effective);
     estimate.mean += estimate.log_likelihood.back() / static_cast<double>(x_0.rows);
-    variance += spread / static_cast<double>(x_0.rows) / static_cast<double>(x_0.rows);
+    variance += weights.squared_error / static_cast<double>(x_0.rows) / static_cast<double>(x_0.rows);
   }
   estimate.mean_error = std::sqrt(variance);
   return estimate;

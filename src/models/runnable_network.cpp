@@ -1,4 +1,4 @@
-// The three kinds of sampling network brought into the one form of drift that backends run.
+// All kinds of sampling network brought into the one form of drift that backends run.
 #include <algorithm>
 #include <cmath>
 
@@ -78,9 +78,13 @@ RunnableNetwork::RunnableNetwork(const SamplingNetwork& network, DriftForm form)
       b_ = network.b;
       W_out_ = identity_weights(D);
       break;
+    case ModelKind::rbm:
+    case ModelKind::ebm:
+      take_energy(network);
+      break;
   }
 
-  if (network.kind != ModelKind::reservoir_sampler) {
+  if (network.kind == ModelKind::sampler_only_sc || network.kind == ModelKind::sampler_only_fr) {
     // M^T = diag(gamma) S S^T, followed by the map: M = map S S^T diag(gamma)
     Matrix<double> M = product(product(identity(D), network.S), network.S, true);
     for (std::int64_t i = 0; i < D; ++i) {
@@ -101,6 +105,26 @@ RunnableNetwork::RunnableNetwork(const SamplingNetwork& network, DriftForm form)
   view_.W_out = W_out_.data();
   view_.c = c_.empty() ? nullptr : c_.data();
   view_.M = M_.empty() ? nullptr : M_.data();
+}
+
+// -dF/dx = (a - x + phi(x W^T / s^2 + b) diag(v) W) / s^2.
+void RunnableNetwork::take_energy(const SamplingNetwork& network) {
+  const std::int64_t D = network.n_outputs, N = network.n_neurons();
+  const double precision = 1.0 / (network.s * network.s);
+  W_in_ = Matrix<float>(N, D);
+  W_out_ = Matrix<float>(D, N);
+  for (std::int64_t j = 0; j < N; ++j) {
+    const float strength = network.v.empty() ? 1.0f : network.v(0, j);
+    for (std::int64_t d = 0; d < D; ++d) {
+      W_in_(j, d) = static_cast<float>(precision * static_cast<double>(network.W_in(j, d)));
+      W_out_(d, j) = strength * network.W_in(j, d);
+    }
+  }
+  b_ = network.b;
+  c_ = network.a;
+  Matrix<double> M = identity(D);
+  for (std::int64_t d = 0; d < D; ++d) M(d, d) = precision;
+  M_ = to_float(M);
 }
 
 Matrix<double> output_diffusion(MatrixView<const float> W_out, MatrixView<const float> S) {

@@ -86,6 +86,8 @@ std::unique_ptr<TrainableModel> make_trainable(Backend& backend, const SamplingN
   if (initial.kind == ModelKind::reservoir_sampler) {
     return std::make_unique<ReservoirTraining>(backend, initial, optimizer, output_scale);
   }
+  require(!is_energy_based(initial.kind), "a {} is trained by contrastive divergence (training/contrastive.hpp)",
+          name_of(initial.kind));
   if (output_scale != 1.0) {
     fail_usage("output_scale is {}; {} networks are trained with output_scaling = \"none\"", output_scale,
                name_of(initial.kind));

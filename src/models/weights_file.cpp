@@ -18,7 +18,7 @@ struct FileFacts {
   std::optional<ModelKind> kind;
   std::optional<Nonlinearity> nonlinearity;
   std::optional<std::int64_t> n_inputs;
-  std::optional<double> scale, sigma;
+  std::optional<double> scale, sigma, s;
 };
 
 /// A name in the metadata that this version does not know is the file's fault, not the command's.
@@ -58,12 +58,13 @@ std::optional<T> agreed(const std::string& source, std::string_view what, std::o
 ModelKind kind_of(const NamedArrays& arrays, std::optional<ModelKind> kind) {
   if (kind) return *kind;
   if (arrays.has("W_in") || arrays.has("W_out")) return ModelKind::reservoir_sampler;
+  if (arrays.has("W") && arrays.has("a")) return arrays.has("v") ? ModelKind::ebm : ModelKind::rbm;
   if (arrays.has("W")) {
     fail_usage("{}: holds a sampler-only network, but not which; say whether it is sampler_only_sc or sampler_only_fr",
                arrays.source());
   }
-  fail("{}: holds no sampling network; expected W_in, b, W_out (or W, b, gamma, S), found: {}", arrays.source(),
-       arrays.list_of_names());
+  fail("{}: holds no sampling network; expected W_in, b, W_out (or W, b, gamma, S; or W, b, a), found: {}",
+       arrays.source(), arrays.list_of_names());
 }
 
 void read_reservoir(NamedArrays& arrays, SamplingNetwork& network, std::optional<std::int64_t> n_inputs) {
@@ -101,11 +102,29 @@ void read_sampler_only(NamedArrays& arrays, SamplingNetwork& network, std::optio
   network.S = arrays.floats("S", {D, D});
 }
 
+void read_energy(NamedArrays& arrays, SamplingNetwork& network, const FileFacts& facts) {
+  const Shape& in = arrays.shape("W", 2);
+  const std::int64_t N = in[0], D = in[1];
+  if (N < 1 || D < 1)
+    fail("{}: W has shape {}, expected at least one unit and one output", arrays.source(), to_string(in));
+  if (facts.n_inputs.value_or(0) != 0) {
+    fail("{}: metadata say n_inputs = {}; a {} has none", arrays.source(), *facts.n_inputs, name_of(network.kind));
+  }
+  if (!facts.s) fail("{}: does not say s, the standard deviation of an output given the hidden units", arrays.source());
+  network.n_outputs = D;
+  network.W_in = arrays.floats("W", {N, D});
+  network.b = arrays.floats("b", {N});
+  network.a = arrays.floats("a", {D});
+  if (network.kind == ModelKind::ebm) network.v = arrays.floats("v", {N});
+  network.s = *facts.s;
+}
+
 SamplingNetwork assemble(NamedArrays& arrays, const FileFacts& facts, const WeightsFileHints& hints) {
   const std::string& source = arrays.source();
   SamplingNetwork network;
   network.kind = kind_of(arrays, agreed(source, "the model kind", facts.kind, hints.kind));
-  const auto phi = agreed(source, "the nonlinearity", facts.nonlinearity, hints.nonlinearity);
+  auto phi = agreed(source, "the nonlinearity", facts.nonlinearity, hints.nonlinearity);
+  if (!phi && network.kind == ModelKind::rbm) phi = Nonlinearity::sigmoid;  // it has no other
   if (!phi) {
     std::string allowed;
     for (const std::string_view name : nonlinearity_names) allowed += (allowed.empty() ? "" : ", ") + std::string(name);
@@ -114,6 +133,8 @@ SamplingNetwork assemble(NamedArrays& arrays, const FileFacts& facts, const Weig
   network.phi = *phi;
   if (network.kind == ModelKind::reservoir_sampler) {
     read_reservoir(arrays, network, facts.n_inputs);
+  } else if (is_energy_based(network.kind)) {
+    read_energy(arrays, network, facts);
   } else {
     read_sampler_only(arrays, network, facts.n_inputs);
   }
@@ -141,6 +162,9 @@ void for_each_array(const SamplingNetwork& network, Put put) {
   put("b", network.b, Shape{N});
   if (reservoir) {
     put("W_out", network.W_out, Shape{D, N});
+  } else if (is_energy_based(network.kind)) {
+    put("a", network.a, Shape{D});
+    if (!network.v.empty()) put("v", network.v, Shape{N});
   } else {
     put("gamma", network.gamma, Shape{D});
     put("S", network.S, Shape{D, D});
@@ -161,6 +185,7 @@ TensorFile to_tensors(const SamplingNetwork& network) {
   file.metadata["n_inputs"] = fmt::format("{}", network.n_inputs);
   file.metadata["scale"] = fmt::format("{}", network.scaling.scale);  // the shortest text that reads back the same
   file.metadata["sigma"] = fmt::format("{}", network.sigma);
+  if (is_energy_based(network.kind)) file.metadata["s"] = fmt::format("{}", network.s);
   return file;
 }
 
@@ -173,6 +198,7 @@ NpzArrays to_npz(const SamplingNetwork& network) {
   if (!scaling.shift.empty()) arrays["shift"] = make_npy(std::span(scaling.shift), {network.n_outputs});
   arrays["scale"] = make_npy(std::span(&scaling.scale, 1), {});
   arrays["sigma"] = make_npy(std::span(&network.sigma, 1), {});
+  if (is_energy_based(network.kind)) arrays["s"] = make_npy(std::span(&network.s, 1), {});
   return arrays;
 }
 
@@ -185,6 +211,7 @@ SamplingNetwork from_tensors(const TensorFile& file, const WeightsFileHints& hin
   facts.n_inputs = parse_number<std::int64_t>(file, "n_inputs");
   facts.scale = parse_number<double>(file, "scale");
   facts.sigma = parse_number<double>(file, "sigma");
+  facts.s = parse_number<double>(file, "s");
   return assemble(arrays, facts, hints);
 }
 
@@ -194,6 +221,7 @@ SamplingNetwork from_npz(const NpzArrays& npz, const std::string& name, const We
   FileFacts facts;
   if (arrays.has("scale")) facts.scale = arrays.doubles("scale", {})[0];
   if (arrays.has("sigma")) facts.sigma = arrays.doubles("sigma", {})[0];
+  if (arrays.has("s")) facts.s = arrays.doubles("s", {})[0];
   return assemble(arrays, facts, hints);
 }
 

@@ -33,7 +33,7 @@ void blocked_product(Transposed a_transposed, std::type_identity_t<MatrixView<co
     }
   };
   // Below this the BLAS uses one thread by itself, and waking others takes longer than the product.
-  const bool large = n_blocks > 1 || out.size() * inner > 65536;
+  const bool large = out.size() * inner > 65536;
 #pragma omp parallel for schedule(dynamic) if (large)
   for (std::int64_t k = 0; k < n_blocks; ++k) {
     const auto row = k / n_cols * block_rows, col = k % n_cols * block_cols;

@@ -11,12 +11,14 @@ bool WeightWatch::check(const SamplingNetwork& network, std::int64_t step) {
     const char* name;
     const Matrix<float>* values;
   };
-  const bool sampler_only = network.kind != ModelKind::reservoir_sampler;
-  const Named arrays[] = {{sampler_only ? "W" : "W_in", &network.W_in},
+  const bool reservoir = network.kind == ModelKind::reservoir_sampler;
+  const Named arrays[] = {{reservoir ? "W_in" : "W", &network.W_in},
                           {"b", &network.b},
                           {"W_out", &network.W_out},
                           {"gamma", &network.gamma},
-                          {"S", &network.S}};
+                          {"S", &network.S},
+                          {"a", &network.a},
+                          {"v", &network.v}};
   std::string norms, faults;
   for (const auto& [name, values] : arrays) {
     if (values->empty()) continue;

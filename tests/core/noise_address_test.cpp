@@ -75,6 +75,8 @@ TEST(NoiseAddress, StreamsKeepTheirNumbers) {
   EXPECT_EQ(static_cast<int>(Stream::evaluation), 8);
   EXPECT_EQ(static_cast<int>(Stream::filter_init), 9);
   EXPECT_EQ(static_cast<int>(Stream::filter_order), 10);
+  EXPECT_EQ(static_cast<int>(Stream::particles), 13);
+  EXPECT_EQ(static_cast<int>(Stream::particle_units), 14);
   EXPECT_EQ(static_cast<int>(Stream::interneurons), 16);
   EXPECT_EQ(static_cast<int>(Stream::ancestral), 64);
 }

@@ -20,9 +20,12 @@ enum class Stream : std::uint16_t {
   filter_order = 10,  ///< order of the data while a filter is trained: chain = datum, step = epoch
   patches = 11,       ///< places of image patches: chain = number of the patch, step = 0
   annealing = 12,     ///< momenta and acceptance of annealed importance sampling: chain = chain, step = temperature
-  half_step = 13,     ///< chains run once more with half their step: step 0 momentum, from 1 on the shorter steps
-  interneurons = 16,  ///< 16 + l: interneurons of layer l
-  ancestral = 64,     ///< 64 + l: ancestral draws of layer l
+  particles =
+      13,  ///< contrastive divergence: chain = particle, step = training step * (steps between updates + 1) + step
+  particle_units = 14,  ///< ... hidden units of its Gibbs sweeps, likewise; from chain 2^47 on of annealing
+  half_step = 15,       ///< chains run once more with half their step: step 0 momentum, from 1 on the shorter steps
+  interneurons = 16,    ///< 16 + l: interneurons of layer l
+  ancestral = 64,       ///< 64 + l: ancestral draws of layer l
 };
 
 /// Components that one step of a chain occupies in its subsequence: 1, 2, or the next multiple of 4 of `n_components`,

@@ -94,9 +94,10 @@ struct LayerConfig {
 
 /// `[model]`
 struct ModelConfig {
-  std::string kind = "reservoir_sampler";  ///< reservoir_sampler, sampler_only_sc, sampler_only_fr, hee
+  std::string kind = "reservoir_sampler";  ///< reservoir_sampler, sampler_only_sc, sampler_only_fr, hee, rbm, ebm
   std::int64_t neurons = 0;                ///< N; recipe. Sampler-only networks have N = D
   std::string nonlinearity = "relu";
+  double s = 0.0;                   ///< rbm, ebm: standard deviation of an output given the hidden units (recipe)
   double irreversible = 0.0;        ///< |J|_F of a skew-symmetric J trained in with the weights; 0 = none
   std::vector<LayerConfig> layers;  ///< of an HEE model, from the observation up
   bool operator==(const ModelConfig&) const = default;
@@ -129,6 +130,15 @@ struct ScheduleConfig {
   double tau_ratio_first = 0.0;    ///< inference.tau_ratio
   double share = 1.0;              ///< of the training steps, after which the values stay
   bool operator==(const ScheduleConfig&) const = default;
+};
+
+/// `[training.contrastive]`: particles of persistent contrastive divergence (rbm, ebm).
+struct ContrastiveConfig {
+  std::int64_t particles = 0;  ///< recipe
+  std::int64_t steps = 0;      ///< between two updates (recipe)
+  double dt = 0.0;             ///< of a Langevin step; ebm (recipe)
+  std::int64_t renewed = 0;    ///< before each batch
+  bool operator==(const ContrastiveConfig&) const = default;
 };
 
 /// `[training.noise]`. In scaled filter space. `noise_levels` lists the levels.
@@ -176,6 +186,7 @@ struct TrainingConfig {
   bool biases = false;                 ///< HEE: biases are learned too
   bool normalise_columns = false;      ///< HEE: columns of W_1 keep unit norm
   NoiseConfig noise;
+  ContrastiveConfig contrastive;
   ScheduleConfig schedule;
   OptimizerConfig optimizer;
   QualityConfig quality;
@@ -272,9 +283,9 @@ struct EvaluationConfig {
   std::vector<std::string> adaptation;          ///< HEE: laws on which dynamics with and without momentum are compared
   std::int64_t adaptation_data = 32;            ///< ... "posterior": those of the first so many data
   std::int64_t adaptation_chains = 256;         ///< ... by so many chains in all
-  std::int64_t likelihood_data = 0;             ///< HEE: log p(x_0) of the first so many data; 0: none
-  std::int64_t likelihood_chains = 32;          ///< ... so many importance weights a datum
-  std::int64_t likelihood_temperatures = 1000;  ///< ... on the way from the prior to the posterior
+  std::int64_t likelihood_data = 0;             ///< HEE, rbm, ebm: log likelihood of the first so many data; 0: none
+  std::int64_t likelihood_chains = 32;          ///< ... so many importance weights (HEE: a datum)
+  std::int64_t likelihood_temperatures = 1000;  ///< ... laws on the way
   std::vector<std::string> generation;    ///< HEE: ways to generate that are compared, "joint", "marginal:momentum"
   std::int64_t generation_budget = 4096;  ///< ... with up to so many matrix products a chain
   std::int64_t generation_chains = 2000;  ///< ... by so many chains each
@@ -365,6 +376,8 @@ bool is_patches(const DataConfig& data);
 
 /// Whether the model is a hierarchical exponential-family model; otherwise it is a sampling network.
 bool is_hee(const ModelConfig& model);
+/// Whether the model is trained by contrastive divergence: rbm, ebm.
+bool is_energy_based(const ModelConfig& model);
 /// Whether a layer's natural parameter is a precision, so that the layer above sets the scale of its units.
 bool is_scale_family(const std::string& family);
 

@@ -80,6 +80,8 @@ void evaluate_neurons(const EvaluationInput& input, EvaluationOutcome& outcome);
 void evaluate_calibration(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Some chains once more from their end with steps dt and dt/2 on one Brownian path: what the step does to mean and spread.
 void evaluate_half_step(const EvaluationInput& input, EvaluationOutcome& outcome);
+/// Models with an energy: the course of contrastive divergence.
+void evaluate_energy(const EvaluationInput& input, EvaluationOutcome& outcome);
 /// Any other run: moments of draws beside those of the data.
 void evaluate_moments(const EvaluationInput& input, EvaluationOutcome& outcome);
 

@@ -27,6 +27,10 @@ OptimizerSettings optimizer_settings(const OptimizerConfig& config);
 /// those do not fit the data or the model table.
 SamplingNetwork starting_network(const Config& config, const PreparedData& data);
 
+/// That network ready to be trained by the plan: by denoising score matching, or by contrastive divergence where it has an energy.
+std::unique_ptr<TrainableModel> make_training(const Config& config, const PreparedData& data, const TrainingPlan& plan,
+                                              Backend& backend);
+
 struct TrainingOutcome {
   std::vector<SamplingNetwork> levels;  ///< the network at the end of each level
   std::vector<TrainingRecord> records;

@@ -19,9 +19,10 @@ struct WeightsFileHints {
 /// Arrays of a network, all float32 but for `shift` (float64):
 ///   reservoir_sampler: W_in `[N, D+U]`, b `[N]`, W_out `[D, N]`;
 ///   sampler-only:      W `[D, D]`, b `[D]`, gamma `[D]`, S `[D, D]`;
+///   rbm, ebm:          W `[N, D]`, b `[N]`, a `[D]`, and of an ebm v `[N]`;
 ///   where there is one: drift_map `[D, D]`, shift `[D]`.
-/// In safetensors the metadata hold tarn_kind, nonlinearity, n_inputs, scale and sigma, numbers as texts that read back
-/// to the same double. In NPZ, which has no texts, scale and sigma are float64 arrays of shape `()`; kind and
+/// In safetensors the metadata hold tarn_kind, nonlinearity, n_inputs, scale, sigma and of rbm and ebm s, numbers as texts that read back
+/// to the same double. In NPZ, which has no texts, scale, sigma and s are float64 arrays of shape `()`; kind and
 /// nonlinearity are left out.
 TensorFile to_tensors(const SamplingNetwork& network);
 NpzArrays to_npz(const SamplingNetwork& network);
