@@ -229,6 +229,30 @@ void fill_layers(Config& config) {
   }
 }
 
+/// A model of a learning study: it has a likelihood, and data of which some can be held out.
+void check_learning_target(Config& target) {
+  fill_scaling(target);
+  fill_energy_based(target);
+  fill_layers(target);
+  check_file_level(target);
+  const std::string& kind = target.model.kind;
+  expect(kind == "hee" || kind == "rbm" || kind == "ebm", target, "model.kind",
+         "\"{}\"; learning curves are of: hee, rbm, ebm", kind);
+  expect(!is_synthetic(target.data) && !is_patches(target.data), target, "data.kind",
+         "\"{}\"; a learning study holds items of a data set out: allowed: idx, cifar10, npy, png_folder",
+         target.data.kind);
+  if (!target.was_given("training.optimizer.lr_schedule")) {
+    target.training.optimizer.lr_schedule = std::string("constant");
+    target.filled.insert("training.optimizer.lr_schedule");
+  }
+  expect(target.training.optimizer.lr_schedule == "constant", target, "training.optimizer.lr_schedule",
+         "\"{}\"; what is learned on the way is judged, so that allowed is: constant",
+         target.training.optimizer.lr_schedule);
+  expect(target.training.optimizer.ema == 0.0 || is_hee(target.model) || !target.was_given("training.optimizer.ema"),
+         target, "training.optimizer.ema", "the weights themselves are judged; allowed: 0");
+  expect(target.training.init.empty(), target, "training.init", "a study trains from random weights");
+}
+
 /// What a target must have, and what it has where nothing is said: it is judged by its exact score, in its own units, and by the law
 /// that the last level's network has.
 void check_target(Config& target) {
@@ -279,7 +303,11 @@ void read_targets(const toml::node& node, const std::vector<std::string>& overri
     for (const Config& other : config.targets) {
       if (other.run.name == target.run.name) fail_usage("{}: two targets are called {}", at, target.run.name);
     }
-    check_target(target);
+    if (config.sweep.study == "learning") {
+      check_learning_target(target);
+    } else {
+      check_target(target);
+    }
     config.targets.push_back(std::move(target));
   }
   const std::int64_t cells = config.sweep.cells;
@@ -357,9 +385,9 @@ bool final_denoise(const SamplingConfig& sampling) {
 
 namespace {
 
-void write_layers(const Config& config, std::ostream& out) {
+void write_layers(const Config& config, const std::string& prefix, std::ostream& out) {
   for (const LayerConfig& layer : config.model.layers) {
-    out << "\n[[model.layers]]\n";
+    out << "\n[[" << prefix << "model.layers]]\n";
     for (const KeySpec& key : layer_schema()) {
       const bool observation = &layer == &config.model.layers.front();
       const bool drives = key.name == "model.layers.nonlinearity" || key.name == "model.layers.lr";
@@ -377,7 +405,7 @@ void write_tables(const Config& config, const std::string& prefix, Wanted&& want
     const std::size_t dot = key.name.rfind('.');
     if (!key.applies_to(config) || !wanted(key.name.substr(0, key.name.find('.')))) continue;
     if (key.name.substr(0, dot) != table) {
-      if (table == "model") write_layers(config, out);
+      if (table == "model") write_layers(config, prefix, out);
       table = key.name.substr(0, dot);
       out << (out.tellp() > 0 ? "\n" : "") << '[' << prefix << table << "]\n";
     }

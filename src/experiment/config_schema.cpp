@@ -261,6 +261,10 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(evaluation.half_step), .doc = "some chains go on from their end with steps dt and dt/2 on one Brownian path: what the step does to mean and spread", .models = networks},
       {TARN_KEY(evaluation.neurons), .doc = "where activity was recorded (`sampling.record.reservoir`): tuning curves, rates, noise correlations, time scales and spectra of the neurons (docs/neurons.md)", .models = networks},
 
+      {TARN_KEY(sweep.study), .doc = "`capacity`: reservoir-samplers of many sizes on several laws (docs/capacity.md); `learning`: learning curves of several models on one data set (docs/rivals.md)", .choices = {"capacity", "learning"}, .of_sweeps = true},
+      {TARN_KEY(sweep.looks), .doc = "`learning`: how often each model is judged on its way, at steps that grow geometrically", .low = 2, .high = 100, .of_sweeps = true},
+      {TARN_KEY(sweep.test_items), .doc = "`learning`: the last so many items are held out of training and judged on", .unit = "items", .low = 100, .high = 16777216, .of_sweeps = true},
+      {TARN_KEY(sweep.levels), .doc = "`learning`: log likelihoods whose first reach is reported, above that of independent normals with the data's moments", .unit = "nats a datum", .of_sweeps = true},
       {TARN_KEY(sweep.neurons), .doc = "sizes of the reservoir, N", .low = 1, .high = 16777216, .of_sweeps = true},
       {TARN_KEY(sweep.seeds), .doc = "every network is trained with so many seeds, from `run.seed` up", .low = 1, .high = 1000, .of_sweeps = true},
       {TARN_KEY(sweep.rivals), .doc = "sampler-only networks that are trained and judged alike, and the best fit of each class", .choices = {"sampler_only_sc", "sampler_only_fr"}, .of_sweeps = true},

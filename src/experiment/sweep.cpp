@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "learning_study.hpp"
 #include "measured_speed.hpp"
 #include "run_end.hpp"
 #include "sweep_point.hpp"
@@ -136,6 +137,41 @@ Report report_of(const Config& config, const SweepResults& found, const Evaluati
   return report;
 }
 
+bool is_learning(const Config& config) { return config.sweep.study == "learning"; }
+
+Report report_of(const Config& config, EvaluationOutcome outcome, const std::string& resolved, const Backend& backend) {
+  Report report = report_of_results(outcome, resolved, backend);
+  report.title = config.run.name;
+  std::string names;
+  for (const Config& target : config.targets) names += (names.empty() ? "" : ", ") + target.run.name;
+  report.summary = fmt::format("Learning curves of {} on the same data, {} seeds each.", names, config.sweep.seeds);
+  report.facts = {{"models", fmt::format("{}", config.targets.size()), names},
+                  {"seeds", fmt::format("{}", config.sweep.seeds), fmt::format("from {} up", config.run.seed)},
+                  {"test items", fmt::format("{}", config.sweep.test_items), "held out"}};
+  report.statements.clear();  // those of a single run's draws
+  return report;
+}
+
+RunOutcome perform_learning(const Config& config, std::vector<PreparedData> data, const std::string& resolved,
+                            Backend& backend, const RunFolder& folder, Checkpoints& checkpoints, const RunTimes& times,
+                            std::chrono::steady_clock::time_point start) {
+  const LearningStudy study = run_learning_study(config, std::move(data), backend, folder);
+  EvaluationOutcome outcome = learning_outcome(config, study);
+  if (const FigureFile file = draw(figure_learning(config, study), folder.figures())) {
+    outcome.figures.push_back(
+        {file.svg,
+         "What each model has learned after so many updates (left) and so much processor time of training "
+         "(right). Line and band: median and range over seeds. Likelihood and distance are of data held out; the "
+         "reconstruction error is that of training. Dashed: independent normals with the data's moments, and draws of "
+         "one Gaussian."});
+  }
+  write_file_atomically(folder.path() / "points.csv", learning_csv(config, study));
+  fs::remove(folder.metrics());  // of an end that was interrupted
+  write_metrics(folder, outcome);
+  return end_run(folder, checkpoints, backend, report_of(config, outcome, resolved, backend), outcome.metrics, times,
+                 start);
+}
+
 RunOutcome perform(const Config& config, std::vector<PreparedData> data, const std::string& resolved, Backend& backend,
                    const RunFolder& folder, Checkpoints& checkpoints, bool resumed,
                    std::chrono::steady_clock::time_point start) {
@@ -143,6 +179,8 @@ RunOutcome perform(const Config& config, std::vector<PreparedData> data, const s
   times.prepare = seconds_since(start);
   times.n_threads = backend.n_threads();
   times.resumed = resumed;
+  if (is_learning(config))
+    return perform_learning(config, std::move(data), resolved, backend, folder, checkpoints, times, start);
   Sweep sweep(config, std::move(data), backend, folder);
   const SweepResults& found = sweep.run();
   EvaluationOutcome outcome = summary_of(config, found);
@@ -188,8 +226,8 @@ RunOutcome resume_sweep(const fs::path& path, const ResumeOptions& options) {
   Config config = load_config(folder.config().string());
   const std::string resolved = read_text_file(folder.config());
   std::vector<PreparedData> data = prepare_targets(config);
-  const bool any_machine =
-      std::all_of(data.begin(), data.end(), [](const PreparedData& d) { return d.n_outputs <= 16; });
+  const bool any_machine = !is_learning(config) && std::all_of(data.begin(), data.end(),
+                                                               [](const PreparedData& d) { return d.n_outputs <= 16; });
   const auto backend = resumed_backend(*checkpoint, options, any_machine);
   const LogFile log(folder.log().string());
   info("sweep {} goes on", folder.path().string());
@@ -201,6 +239,11 @@ RunOutcome resume_sweep(const fs::path& path, const ResumeOptions& options) {
 std::vector<std::string> sweep_plan(Config config, const RunOptions& options) {
   const auto backend = make_backend(config.run.device, options.n_threads, parse_precision(config.run.precision));
   const std::vector<PreparedData> data = prepare_targets(config);
+  if (is_learning(config)) {
+    std::vector<std::string> lines = learning_plan(config, data);
+    lines.insert(lines.begin(), fmt::format("device: {} ({})", backend->name(), backend->description()));
+    return lines;
+  }
   const std::vector<SweepPoint> points = points_of(config, outputs_of(data));
   std::vector<std::string> lines{fmt::format("device: {} ({})", backend->name(), backend->description())};
   double seconds = 0.0;

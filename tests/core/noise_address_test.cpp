@@ -77,6 +77,7 @@ TEST(NoiseAddress, StreamsKeepTheirNumbers) {
   EXPECT_EQ(static_cast<int>(Stream::filter_order), 10);
   EXPECT_EQ(static_cast<int>(Stream::particles), 13);
   EXPECT_EQ(static_cast<int>(Stream::particle_units), 14);
+  EXPECT_EQ(static_cast<int>(Stream::half_step), 15);
   EXPECT_EQ(static_cast<int>(Stream::interneurons), 16);
   EXPECT_EQ(static_cast<int>(Stream::ancestral), 64);
 }

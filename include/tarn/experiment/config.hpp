@@ -305,8 +305,13 @@ struct EvaluationConfig {
   bool operator==(const EvaluationConfig&) const = default;
 };
 
-/// `[sweep]`: one experiment for each of several laws, network sizes and seeds (docs/capacity.md). The laws are `Config::targets`.
+/// `[sweep]`: one experiment for each of several targets and seeds, `Config::targets`. `capacity`: of laws and network sizes
+/// (docs/capacity.md); `learning`: of models on one data set (docs/rivals.md).
 struct SweepConfig {
+  std::string study = "capacity";   ///< capacity, learning
+  std::int64_t looks = 8;           ///< learning: how often a model is judged on its way
+  std::int64_t test_items = 2000;   ///< learning: the last so many items are held out
+  std::vector<double> levels{0.0};  ///< learning: log likelihoods to be reached, above that of independent normals
   std::vector<std::int64_t> neurons{8, 16, 32, 64, 128, 256, 512, 1024};  ///< N of the reservoir
   std::int64_t seeds = 5;                                                 ///< from run.seed up
   std::vector<std::string> rivals{"sampler_only_sc", "sampler_only_fr"};  ///< classes compared with
