@@ -1,19 +1,12 @@
 #include "tarn/core/noise.hpp"
 
 #include "noise_kernels.hpp"
+#include "tarn/core/isa_table.hpp"
 
 namespace tarn {
 namespace core {
 
-const NoiseKernels& noise_kernels(Isa isa) {
-#if defined(TARN_HAVE_ISA_x86_64_v4)
-  if (isa == Isa::v4) return x86_64_v4::table;
-#endif
-#if defined(TARN_HAVE_ISA_x86_64_v3)
-  if (isa == Isa::v3) return x86_64_v3::table;
-#endif
-  return x86_64::table;
-}
+const NoiseKernels& noise_kernels(Isa isa) { TARN_RETURN_OF_ISA(isa, table); }
 
 namespace {
 

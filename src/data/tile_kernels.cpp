@@ -1,16 +1,8 @@
 #include "random_tile.hpp"
+#include "tarn/core/isa_table.hpp"
 
 namespace tarn::data {
 
-const TileKernels& tile_kernels(Isa isa) {
-#if defined(TARN_HAVE_ISA_x86_64_v4)
-  if (isa == Isa::v4) return x86_64_v4::table;
-#endif
-#if defined(TARN_HAVE_ISA_x86_64_v3)
-  if (isa == Isa::v3) return x86_64_v3::table;
-#endif
-  (void)isa;
-  return x86_64::table;
-}
+const TileKernels& tile_kernels(Isa isa) { TARN_RETURN_OF_ISA(isa, table); }
 
 }  // namespace tarn::data

@@ -7,6 +7,7 @@
 
 #include "chain_views.hpp"
 #include "tarn/evaluation/convergence.hpp"
+#include "tarn/evaluation/resampling.hpp"
 #include "tarn/experiment/evaluation_stage.hpp"
 #include "tarn/io/draws.hpp"
 
@@ -45,50 +46,34 @@ double worse(double a, double b, bool larger) {
   return larger ? std::max(a, b) : std::min(a, b);
 }
 
-Matrix<float> rows_of(const Matrix<float>& from, const std::vector<std::int64_t>& rows) {
-  Matrix<float> out(std::ssize(rows), from.cols());
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    std::copy_n(from.row(rows[i]), from.cols(), out.row(static_cast<std::int64_t>(i)));
-  return out;
-}
-
-// Of one output, over all inputs.
+// Of one output: over all inputs, and of the one that is worst.
 struct ByInput {
-  Convergence all;
-  double r_hat = 0.0, largest_r_hat = 0.0;
-  double bulk = 0.0, tail = 0.0, fewest = 0.0;
+  Convergence all;  ///< with R-hat and ESS of an input, in the mean over them
+  double largest_r_hat = 0.0, fewest_ess = 0.0;
 };
 
 // Chains with one input sample one law; those with another sample another, and are not to be compared with them. Each group's ranks are
 // normalised in it, so that variances within chains are alike, and R-hat^2 - 1 over all inputs is the mean of theirs: the largest of many
 // would be above any threshold by chance.
 ByInput by_input(const Matrix<float>& draws, const ChainGroups& groups) {
-  ByInput out;
-  out.all = convergence(draws.view());
-  if (groups.size() < 2) {
-    out.r_hat = out.largest_r_hat = out.all.r_hat;
-    out.bulk = out.all.ess_bulk;
-    out.tail = out.all.ess_tail;
-    out.fewest = std::min(out.bulk, out.tail);
-    return out;
-  }
+  const Convergence together = convergence(draws.view());
+  if (groups.size() < 2) return {together, together.r_hat, std::min(together.ess_bulk, together.ess_tail)};
+  ByInput out{together, std::nan(""), std::nan("")};
   double squares = 0.0, variance = 0.0;
-  out.largest_r_hat = out.fewest = std::nan("");
+  out.all.ess_bulk = out.all.ess_tail = 0.0;
   const auto n = static_cast<double>(groups.size());
   for (const std::vector<std::int64_t>& group : groups) {
-    const Convergence c = convergence(rows_of(draws, group).view());
+    const Convergence c = convergence(gather_rows(draws, group).view());
     squares += c.r_hat * c.r_hat / n;
     out.largest_r_hat = worse(out.largest_r_hat, c.r_hat, true);
-    out.bulk += c.ess_bulk / n;
-    out.tail += c.ess_tail / n;
-    out.fewest = worse(out.fewest, std::min(c.ess_bulk, c.ess_tail), false);
+    out.all.ess_bulk += c.ess_bulk / n;
+    out.all.ess_tail += c.ess_tail / n;
+    out.fewest_ess = worse(out.fewest_ess, std::min(c.ess_bulk, c.ess_tail), false);
     // The mean over all draws is that of the groups' means, and its variance a sum of theirs.
     const double share = static_cast<double>(group.size()) / static_cast<double>(draws.rows());
     variance += share * share * c.mcse_mean * c.mcse_mean;
   }
-  out.all.r_hat = out.r_hat = std::sqrt(squares);
-  out.all.ess_bulk = out.bulk;
-  out.all.ess_tail = out.tail;
+  out.all.r_hat = std::sqrt(squares);
   out.all.mcse_mean = std::sqrt(variance);
   return out;
 }
@@ -133,15 +118,15 @@ void judge_kept_draws(const std::filesystem::path& file, const std::vector<std::
     for (std::int64_t i = 0; i < draws.size(); ++i) draws.data()[i] = rows(i, column);
     const ByInput c = by_input(draws, groups);
     table.rows.push_back({name, text_of(c.all.mean), text_of(c.all.mcse_mean), text_of(c.all.deviation),
-                          text_of(c.r_hat), text_of(c.bulk), text_of(c.tail), concerns(c.all)});
+                          text_of(c.all.r_hat), text_of(c.all.ess_bulk), text_of(c.all.ess_tail), concerns(c.all)});
     table.verdicts.push_back(verdict_of(c.all));
-    r_hat = worse(r_hat, c.r_hat, true);
+    r_hat = worse(r_hat, c.all.r_hat, true);
     largest = worse(largest, c.largest_r_hat, true);
-    bulk = worse(bulk, c.bulk, false);
-    tail = worse(tail, c.tail, false);
-    fewest = worse(fewest, c.fewest, false);
+    bulk = worse(bulk, c.all.ess_bulk, false);
+    tail = worse(tail, c.all.ess_tail, false);
+    fewest = worse(fewest, c.fewest_ess, false);
     view.names.push_back(name);
-    view.outputs.push_back(groups.size() > 1 ? rows_of(draws, groups[0]) : std::move(draws));
+    view.outputs.push_back(groups.size() > 1 ? gather_rows(draws, groups[0]) : std::move(draws));
   }
   const bool several = groups.size() > 1;
   std::string what = fmt::format("{} chains of {} draws, {} outputs", n_chains, n_draws, n_judged);

@@ -2,60 +2,38 @@
 #include <algorithm>
 #include <cmath>
 
+#include "likelihood_settings.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/experiment/evaluation_stage.hpp"
 #include "tarn/models/energy_likelihood.hpp"
 #include "tarn/models/energy_model.hpp"
+#include "training_course.hpp"
 
 namespace tarn {
 namespace {
 
 void training_figure(const EvaluationInput& in, EvaluationOutcome& out) {
-  const auto& records = in.training.records;
-  if (records.size() < 2) return;
-  Figure figure;
-  figure.name = "training";
-  figure.columns = 2;
-  figure.height = 340;
-  const auto show = [&](const std::string& name, const std::string& label, double DsmLoss::*value) {
-    Panel panel;
-    panel.x_label = "updates";
-    panel.y_label = label;
-    ReportCurve curve;
-    curve.plot = "training_" + name;
-    curve.name = label;
-    curve.x_label = panel.x_label;
-    curve.y_label = label;
-    for (const TrainingRecord& r : records) {
-      curve.x.push_back(static_cast<double>(r.step));
-      curve.y.push_back(r.loss.*value);
-    }
-    panel.series.push_back({"", curve.x, curve.y, Mark::line, colors::learned, 2.0, {}});
-    figure.panels.push_back(std::move(panel));
-    out.curves.push_back(std::move(curve));
-  };
-  show("reconstruction", "mean square reconstruction error", &DsmLoss::loss);
-  show("energy_gap", "free energy, data less particles", &DsmLoss::excess);
-  if (const FigureFile file = draw(figure, in.folder.figures())) {
-    out.figures.push_back({file.svg,
-                           "Training: mean square of x - E[x | h at its mean given x], an output, and the mean free "
-                           "energy of the data less that of "
-                           "the particles, 0 where the two cannot be told apart.",
-                           false, "Training"});
+  std::vector<double> steps;
+  TrainingCourse error{"reconstruction", "mean square reconstruction error", {}};
+  TrainingCourse gap{"energy_gap", "free energy, data less particles", {}};
+  for (const TrainingRecord& r : in.training.records) {
+    steps.push_back(static_cast<double>(r.step));
+    error.values.push_back(r.loss.loss);
+    gap.values.push_back(r.loss.excess);
   }
+  add_training_courses(
+      "updates", steps, {error, gap},
+      "Training: mean square of x - E[x | h at its mean given x], an output, and the mean free energy of the data less "
+      "that of the particles, 0 where the two cannot be told apart.",
+      in.folder, out);
 }
-
-// Fewer than so many importance weights carry the estimate: too few for its error to be trusted.
-constexpr double fewest_effective = 5.0;
 
 void judge_likelihood(const EvaluationInput& in, EvaluationOutcome& out) {
   const EvaluationConfig& e = in.config.evaluation;
   const std::int64_t n = std::min(e.likelihood_data, in.data.rows.rows());
   if (n == 0) return;
   const SamplingNetwork& network = in.training.levels.back();
-  Annealing annealing;
-  annealing.n_temperatures = e.likelihood_temperatures;
-  annealing.chains_per_datum = e.likelihood_chains;
+  const Annealing annealing = annealing_of(e);
   info("likelihood: log Z by {} chains, {} temperatures", annealing.chains_per_datum, annealing.n_temperatures);
   const GaussianBase base = gaussian_base(in.data.rows, network.s);
   const LogPartition log_z = annealed_log_partition(network, base, annealing, in.config.run.seed);

@@ -4,18 +4,19 @@
 
 #include "chain_views.hpp"
 #include "tarn/core/noise.hpp"
+#include "tarn/evaluation/resampling.hpp"
 #include "tarn/experiment/evaluation_stage.hpp"
 #include "tarn/sampling/half_step.hpp"
 
 namespace tarn {
 namespace {
 
-constexpr double most_products = 2e10;  // of weights, a second or two
+constexpr double most_products = 4e9;  // of weights, a second or two
 constexpr std::int64_t most_chains = 256, fewest_chains = 32, fewest_steps = 32;
 constexpr std::size_t most_outputs = 8;                        // that the table shows
 constexpr std::uint64_t start_noise = std::uint64_t{1} << 40;  // chain numbers of normals that starts are made of
 
-// Rows of the last draw that are whole, as many as asked for, and the numbers of their chains.
+// The first `n` rows that are finite, fewer where there are not so many.
 std::vector<std::int64_t> chains_that_are_well(MatrixView<const float> draw, std::int64_t n) {
   std::vector<std::int64_t> well;
   for (std::int64_t i = 0; i < draw.rows && std::ssize(well) < n; ++i) {
@@ -24,12 +25,20 @@ std::vector<std::int64_t> chains_that_are_well(MatrixView<const float> draw, std
   return well;
 }
 
-Matrix<float> rows_of(MatrixView<const float> from, std::int64_t first, const std::vector<std::int64_t>& rows) {
-  if (from.rows == 0) return {};
-  Matrix<float> out(std::ssize(rows), from.cols);
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    std::copy_n(from.row(first + rows[i]), from.cols, out.row(static_cast<std::int64_t>(i)));
-  return out;
+// How many chains and steps of length dt are worth their time: as many chains as there may be, and fewer of those before steps get few.
+struct Size {
+  std::int64_t n_chains = 0, n_steps = 0;
+};
+Size affordable(const SamplingNetwork& network, std::int64_t n_chains, std::int64_t n_steps) {
+  const double weights = static_cast<double>(network.n_neurons() * (2 * network.n_outputs + network.n_inputs));
+  const double chain_steps = most_products / (3.0 * weights);  // three drifts for each step of length dt
+  const auto quotient = [&](std::int64_t by) {
+    return static_cast<std::int64_t>(std::min(1e12, chain_steps / static_cast<double>(by)));
+  };
+  const std::int64_t least = std::min(fewest_steps, n_steps);
+  Size size{std::min(n_chains, std::max<std::int64_t>(1, quotient(least))), 0};
+  size.n_steps = std::min(n_steps, std::max(least, quotient(size.n_chains)));
+  return size;
 }
 
 // Euler-Maruyama is of first order, and so is Leimkuhler-Matthews where the drift is no gradient.
@@ -66,51 +75,43 @@ ReportTable table_of(const HalfStepCheck& c, const HalfStepPlan& plan, double sc
 
 void evaluate_half_step(const EvaluationInput& in, EvaluationOutcome& out) {
   const SamplingConfig& s = in.config.sampling;
-  if (!in.config.evaluation.half_step || s.noise == "private") return;
-  const std::int64_t n_wanted = std::min(most_chains, s.chains);
-  SamplingSetup setup = make_sampling(in.config, in.data, in.training.levels, in.backend);
-  if (setup.run.stages.empty()) return;
-  const Stage& stage = setup.run.stages.back();
-  const NetworkView& network = stage.network->view();
-  // Three drifts for each step of length dt.
-  const double each = 3.0 * static_cast<double>(network.n_neurons * (2 * network.n_outputs + network.n_inputs));
-  const double affordable = most_products / each;  // chain-steps
+  if (!in.config.evaluation.half_step || s.noise == "private" || in.sampling.stages.empty()) return;
+  const SamplingNetwork& network = in.training.levels.back();
   // As files hold it, so that `tarn evaluate` finds the same.
   const Matrix<float> ends = from_file_units(in.data, in.sampling.last_draw);
-  std::vector<std::int64_t> well = chains_that_are_well(ends, n_wanted);
-  const auto n_steps = static_cast<std::int64_t>(std::min(
-      static_cast<double>(stage.n_steps), affordable / static_cast<double>(std::max<std::size_t>(well.size(), 1))));
-  if (std::ssize(well) < fewest_chains) return;
-  HalfStepPlan plan;
-  plan.n_steps = n_steps;
-  if (plan.n_steps < std::min(fewest_steps, stage.n_steps)) {
-    plan.n_steps = std::min(fewest_steps, stage.n_steps);
-    const auto n = static_cast<std::int64_t>(affordable / static_cast<double>(plan.n_steps));
-    if (n < fewest_chains) return;
-    well.resize(static_cast<std::size_t>(n));
-  }
-  if (plan.n_steps < 2) return;
+  const std::vector<std::int64_t> all = chains_that_are_well(ends, most_chains);
+  if (std::ssize(all) < fewest_chains) return;
+  const Size size = affordable(network, std::ssize(all), in.sampling.stages.back().n_steps);
+  if (size.n_chains < fewest_chains || size.n_steps < 2) return;
+  const std::span<const std::int64_t> chains(all.data(), static_cast<std::size_t>(size.n_chains));
 
-  Matrix<float> start = rows_of(ends, 0, well);
-  if (setup.run.denoise) {
+  const SamplingSetup setup = make_sampling(in.config, in.data, {network}, in.backend);
+  const SamplingRun& run = setup.run;
+  const Stage& stage = run.stages.back();
+  Matrix<float> start = gather_rows(ends, chains);
+  if (run.denoise) {
     // denoised draws lie closer together than chains do
     Matrix<float> noise(start.rows(), start.cols());
-    fill_normals(setup.run.seed, Stream::half_step, start_noise, 0, 1, noise);
+    fill_normals(run.seed, Stream::half_step, start_noise, 0, 1, noise);
     for (std::int64_t i = 0; i < start.size(); ++i)
       start.data()[i] += static_cast<float>(stage.sigma * static_cast<double>(noise.data()[i]));
   }
-  const std::int64_t last_piece = (setup.run.n_input_pieces - 1) * setup.run.n_chains;
-  const Matrix<float> inputs = rows_of(setup.run.inputs, last_piece, well);
-  const Matrix<float> clamp = setup.run.clamp.rows > 1 ? rows_of(setup.run.clamp, 0, well) : Matrix<float>{};
+  Matrix<float> inputs, clamp;
+  if (run.inputs.rows > 0)  // those of the last piece of time
+    inputs = gather_rows(run.inputs.slice((run.n_input_pieces - 1) * run.n_chains, run.n_input_pieces * run.n_chains),
+                         chains);
+  if (run.clamp.rows > 1) clamp = gather_rows(run.clamp, chains);
+  HalfStepPlan plan;
   plan.network = stage.network;
-  plan.integrator = setup.run.integrator;
+  plan.integrator = run.integrator;
   plan.dt = stage.dt;
   plan.friction = stage.friction;
   if (stage.bound > 0.0) plan.bound = stage.bound;
-  plan.seed = setup.run.seed;
+  plan.n_steps = size.n_steps;
+  plan.seed = run.seed;
   plan.start = start.view();
-  if (!inputs.empty()) plan.inputs = inputs.view();
-  plan.clamp = clamp.empty() ? setup.run.clamp : clamp.view();
+  plan.inputs = inputs.view();
+  plan.clamp = clamp.empty() ? run.clamp : clamp.view();
   const HalfStepCheck check = check_half_step(in.backend, plan);
 
   const int order = order_of(plan.integrator, in.config);

@@ -7,6 +7,7 @@
 #include "tarn/core/progress.hpp"
 #include "tarn/core/version.hpp"
 #include "tarn/evaluation/moments.hpp"
+#include "training_course.hpp"
 
 namespace tarn {
 namespace {
@@ -23,48 +24,18 @@ std::vector<Matrix<float>> first_chains(const std::vector<Matrix<float>>& layers
 }
 
 void training_figure(const HeeEvaluationInput& in, EvaluationOutcome& outcome) {
-  const auto& records = in.training.records;
-  if (records.size() < 2) return;
-  Figure figure;
-  figure.name = "training";
-  figure.columns = 2;
-  figure.height = 340;
-  const auto panel = [&](const std::string& label, auto value) {
-    Panel p;
-    p.x_label = "batches";
-    p.y_label = label;
-    Series series;
-    series.color = colors::learned;
-    for (const HeeRecord& r : records) {
-      series.x.push_back(static_cast<double>(r.step));
-      series.y.push_back(value(r));
-    }
-    p.series.push_back(std::move(series));
-    figure.panels.push_back(std::move(p));
-  };
-  const auto keep = [&](const std::string& name, const std::string& label, auto value) {
-    ReportCurve c;
-    c.plot = "training_" + name;
-    c.name = label;
-    c.x_label = "batches";
-    c.y_label = label;
-    for (const HeeRecord& r : records) {
-      c.x.push_back(static_cast<double>(r.step));
-      c.y.push_back(value(r));
-    }
-    outcome.curves.push_back(std::move(c));
-  };
-  keep("reconstruction", "squared reconstruction error", [](const HeeRecord& r) { return r.reading.reconstruction; });
-  keep("energy", "energy", [](const HeeRecord& r) { return r.reading.energy; });
-  panel("squared reconstruction error", [](const HeeRecord& r) { return r.reading.reconstruction; });
-  panel("energy", [](const HeeRecord& r) { return r.reading.energy; });
-  if (const FigureFile file = draw(figure, in.folder.figures())) {
-    outcome.figures.push_back(
-        {file.svg,
-         "Training: mean of (x_0 - E[x_0 | x_1])^2 and energy E(x_0..x_L), of 32 chains or fewer at the end "
-         "of a batch's inference.",
-         false, "Training"});
+  std::vector<double> steps;
+  TrainingCourse error{"reconstruction", "squared reconstruction error", {}}, energy{"energy", "energy", {}};
+  for (const HeeRecord& r : in.training.records) {
+    steps.push_back(static_cast<double>(r.step));
+    error.values.push_back(r.reading.reconstruction);
+    energy.values.push_back(r.reading.energy);
   }
+  add_training_courses(
+      "batches", steps, {error, energy},
+      "Training: mean of (x_0 - E[x_0 | x_1])^2 and energy E(x_0..x_L), of 32 chains or fewer at the end of a batch's "
+      "inference.",
+      in.folder, outcome);
 }
 
 // Each latent layer's units, all in one.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "hee_judgements.hpp"
+#include "likelihood_settings.hpp"
 #include "tarn/core/activations.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/models/exponential_family.hpp"
@@ -12,9 +13,6 @@
 
 namespace tarn {
 namespace {
-
-// Fewer than so many importance weights of a datum carry its estimate: too few for its error to be trusted.
-constexpr double fewest_effective = 5.0;
 
 // Natural parameters of the first `n` observed units given a chain's x_1.
 std::vector<double> natural_parameters(const HeeParameters& p, const float* x_1, std::int64_t n) {
@@ -66,9 +64,7 @@ void judge_likelihood(const HeeEvaluationInput& in, EvaluationOutcome& out) {
   const HeeParameters& p = in.training.model.parameters;
   const std::int64_t n = std::min(e.likelihood_data, in.data.rows.rows());
   const auto rows = in.data.rows.view().slice(0, n);
-  Annealing annealing;
-  annealing.n_temperatures = e.likelihood_temperatures;
-  annealing.chains_per_datum = e.likelihood_chains;
+  const Annealing annealing = annealing_of(e);
   info("likelihood: {} data, {} chains each, {} temperatures", n, annealing.chains_per_datum, annealing.n_temperatures);
   const LikelihoodEstimate found = annealed_log_likelihood(p, rows, annealing, in.config.run.seed);
   const double D = static_cast<double>(in.data.n_outputs);

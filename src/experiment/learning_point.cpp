@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "json_number.hpp"
+#include "likelihood_settings.hpp"
+#include "tarn/core/diverged.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/evaluation/set_comparison.hpp"
 #include "tarn/experiment/hee_model.hpp"
@@ -21,11 +23,12 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double first_look = 1.0 / 64.0;  // share of the training
 
-Annealing annealing_of(const Config& config) {
-  Annealing annealing;
-  annealing.n_temperatures = config.evaluation.likelihood_temperatures;
-  annealing.chains_per_datum = config.evaluation.likelihood_chains;
-  return annealing;
+void require_finite(const HeeParameters& model, std::int64_t step) {
+  const auto is_finite = [](const Matrix<float>& m) {
+    return std::all_of(m.data(), m.data() + m.size(), [](float v) { return std::isfinite(v); });
+  };
+  if (!std::ranges::all_of(model.W, is_finite) || !std::ranges::all_of(model.b, is_finite))
+    fail_diverged("training: weights are not finite at step {}", step);
 }
 
 // Judges one model at its looks, and keeps the time that training alone takes.
@@ -47,7 +50,8 @@ class Looks {
     LearningLook found;
     found.step = step;
     found.reconstruction = reconstruction;
-    const LogPartition log_z = annealed_log_partition(network, data_.base, annealing_of(config_), config_.run.seed);
+    const LogPartition log_z =
+        annealed_log_partition(network, data_.base, annealing_of(config_.evaluation), config_.run.seed);
     const std::vector<double> F = free_energies(network, data_.test.view().slice(0, n_judged_));
     found.log_likelihood = -log_z.value;
     for (const double f : F) found.log_likelihood -= f / static_cast<double>(F.size());
@@ -60,11 +64,12 @@ class Looks {
 
   void look(std::int64_t step, double reconstruction, const HeeParameters& model) {
     stop();
+    require_finite(model, step);  // which the trainer itself looks at where it keeps a record
     LearningLook found;
     found.step = step;
     found.reconstruction = reconstruction;
-    const LikelihoodEstimate estimate =
-        annealed_log_likelihood(model, data_.test.view().slice(0, n_judged_), annealing_of(config_), config_.run.seed);
+    const LikelihoodEstimate estimate = annealed_log_likelihood(model, data_.test.view().slice(0, n_judged_),
+                                                                annealing_of(config_.evaluation), config_.run.seed);
     found.log_likelihood = estimate.mean;
     found.log_likelihood_error = estimate.mean_error;
     found.effective = *std::ranges::min_element(estimate.effective_chains);
@@ -228,9 +233,7 @@ LearningResult train_and_look(const Config& config, const HeldOut& data, Backend
     } else {
       train_energy(config, data, backend, steps, looks, result);
     }
-  } catch (const UsageError&) {
-    throw;  // a wrong request is no divergence
-  } catch (const Error& error) {
+  } catch (const Diverged& error) {
     result.stopped = error.what();
   }
   return result;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <ranges>
 
+#include "likelihood_settings.hpp"
 #include "sweep_results.hpp"
 
 namespace tarn {
@@ -12,7 +13,6 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double fewest_effective = 5.0;  // importance weights, below which an interval is too narrow
 
 using Value = double LearningLook::*;
 

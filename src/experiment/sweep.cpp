@@ -139,7 +139,8 @@ Report report_of(const Config& config, const SweepResults& found, const Evaluati
 
 bool is_learning(const Config& config) { return config.sweep.study == "learning"; }
 
-Report report_of(const Config& config, EvaluationOutcome outcome, const std::string& resolved, const Backend& backend) {
+Report report_of(const Config& config, const EvaluationOutcome& outcome, const std::string& resolved,
+                 const Backend& backend) {
   Report report = report_of_results(outcome, resolved, backend);
   report.title = config.run.name;
   std::string names;
@@ -152,24 +153,43 @@ Report report_of(const Config& config, EvaluationOutcome outcome, const std::str
   return report;
 }
 
-RunOutcome perform_learning(const Config& config, std::vector<PreparedData> data, const std::string& resolved,
-                            Backend& backend, const RunFolder& folder, Checkpoints& checkpoints, const RunTimes& times,
-                            std::chrono::steady_clock::time_point start) {
+// What a study of either kind leaves to its end.
+struct Findings {
+  EvaluationOutcome outcome;
+  std::string csv;
+  Report report;
+};
+
+void show(const FigureFile& file, const std::string& caption, EvaluationOutcome& outcome) {
+  if (file) outcome.figures.push_back({file.svg, caption});
+}
+
+Findings find_learning(const Config& config, std::vector<PreparedData> data, const std::string& resolved,
+                       Backend& backend, const RunFolder& folder) {
   const LearningStudy study = run_learning_study(config, std::move(data), backend, folder);
   EvaluationOutcome outcome = learning_outcome(config, study);
-  if (const FigureFile file = draw(figure_learning(config, study), folder.figures())) {
-    outcome.figures.push_back(
-        {file.svg,
-         "What each model has learned after so many updates (left) and so much processor time of training "
-         "(right). Line and band: median and range over seeds. Likelihood and distance are of data held out; the "
-         "reconstruction error is that of training. Dashed: independent normals with the data's moments, and draws of "
-         "one Gaussian."});
-  }
-  write_file_atomically(folder.path() / "points.csv", learning_csv(config, study));
-  fs::remove(folder.metrics());  // of an end that was interrupted
-  write_metrics(folder, outcome);
-  return end_run(folder, checkpoints, backend, report_of(config, outcome, resolved, backend), outcome.metrics, times,
-                 start);
+  show(draw(figure_learning(config, study), folder.figures()),
+       "What each model has learned after so many updates (left) and so much processor time of training (right). Line "
+       "and band: median and range over seeds. Likelihood and distance are of data held out; the reconstruction error "
+       "is that of training. Dashed: independent normals with the data's moments, and draws of one Gaussian.",
+       outcome);
+  Report report = report_of(config, outcome, resolved, backend);
+  return {std::move(outcome), learning_csv(config, study), std::move(report)};
+}
+
+Findings find_capacity(const Config& config, std::vector<PreparedData> data, const std::string& resolved,
+                       Backend& backend, const RunFolder& folder) {
+  Sweep sweep(config, std::move(data), backend, folder);
+  const SweepResults& found = sweep.run();
+  EvaluationOutcome outcome = summary_of(config, found);
+  show(draw(figure_capacity(capacity_laws(config, found)), folder.figures()),
+       "KL divergence from the law and error of the score, against the number of neurons. Line and band: median and "
+       "range over seeds. Level lines: networks without a reservoir, trained (with their range) and the best that "
+       "their class can do. Grey: what exact draws reach (mean + 2 standard deviations); values below it are drawn on "
+       "it.",
+       outcome);
+  Report report = report_of(config, found, outcome, resolved, backend);
+  return {std::move(outcome), points_csv(config, found), std::move(report)};
 }
 
 RunOutcome perform(const Config& config, std::vector<PreparedData> data, const std::string& resolved, Backend& backend,
@@ -179,24 +199,12 @@ RunOutcome perform(const Config& config, std::vector<PreparedData> data, const s
   times.prepare = seconds_since(start);
   times.n_threads = backend.n_threads();
   times.resumed = resumed;
-  if (is_learning(config))
-    return perform_learning(config, std::move(data), resolved, backend, folder, checkpoints, times, start);
-  Sweep sweep(config, std::move(data), backend, folder);
-  const SweepResults& found = sweep.run();
-  EvaluationOutcome outcome = summary_of(config, found);
-  if (const FigureFile file = draw(figure_capacity(capacity_laws(config, found)), folder.figures())) {
-    outcome.figures.push_back({file.svg,
-                               "KL divergence from the law and error of the score, against the number of neurons. Line "
-                               "and band: median and range over seeds. "
-                               "Level lines: networks without a reservoir, trained (with their range) and the best "
-                               "that their class can do. Grey: what exact draws "
-                               "reach (mean + 2 standard deviations); values below it are drawn on it."});
-  }
-  write_file_atomically(folder.path() / "points.csv", points_csv(config, found));
+  const auto find = is_learning(config) ? find_learning : find_capacity;
+  const Findings found = find(config, std::move(data), resolved, backend, folder);
+  write_file_atomically(folder.path() / "points.csv", found.csv);
   fs::remove(folder.metrics());  // of an end that was interrupted
-  write_metrics(folder, outcome);
-  return end_run(folder, checkpoints, backend, report_of(config, found, outcome, resolved, backend), outcome.metrics,
-                 times, start);
+  write_metrics(folder, found.outcome);
+  return end_run(folder, checkpoints, backend, found.report, found.outcome.metrics, times, start);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "tarn/models/energy_likelihood.hpp"
 
 #include <numbers>
-#include <numeric>
 
+#include "hamiltonian_move.hpp"
 #include "importance_weights.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/core/noise.hpp"
@@ -12,7 +12,7 @@ namespace tarn {
 namespace {
 
 constexpr std::int64_t block_chains = 16;  // fixed, so that nothing depends on the number of threads
-constexpr std::int64_t pilot_chains = 32, pilot_moves = 200;
+constexpr std::int64_t pilot_chains = 32;
 constexpr std::uint64_t far_chains = std::uint64_t{1} << 47;  // of the pilot, and of hidden units
 
 double softplus(double u) { return std::max(u, 0.0) + std::log1p(std::exp(-std::abs(u))); }
@@ -115,6 +115,61 @@ class GibbsChains {
   Matrix<double> x_, u_;
 };
 
+// States of an energy, and what it says of them.
+struct State {
+  explicit State(Matrix<double> start)
+      : x(std::move(start)), force(x.rows(), x.cols()), energy(static_cast<std::size_t>(x.rows())) {}
+  Matrix<double> x, force;
+  std::vector<double> energy;
+};
+
+// log p_beta(x) of chain i, without log Z_beta.
+double log_tempered(const GaussianBase& base, const State& state, std::int64_t i, double beta) {
+  return -(1.0 - beta) * base_energy(base, state.x.row(i)) - beta * state.energy[static_cast<std::size_t>(i)];
+}
+
+// exp(-(1 - beta) E_base - beta F), to be moved in.
+class TemperedEnergy {
+ public:
+  TemperedEnergy(const EnergyFunction& energy, double s, const GaussianBase& base, std::int64_t n_chains, double beta)
+      : energy_(energy), base_(base), n_chains_(n_chains), beta_(beta) {
+    for (const double deviation : base.deviation)
+      scale_.push_back(1.0 / std::sqrt((1.0 - beta) / (deviation * deviation) + beta / (s * s)));
+  }
+  std::int64_t n_chains() const { return n_chains_; }
+  std::int64_t n_units() const { return std::ssize(scale_); }
+  double log_density(const State& state, std::int64_t i) const { return log_tempered(base_, state, i, beta_); }
+  void kick(const State& state, const std::vector<double>& lengths, Matrix<double>& momentum) const {
+    for (std::int64_t i = 0; i < momentum.rows(); ++i) {
+      for (std::int64_t d = 0; d < momentum.cols(); ++d) {
+        const auto k = static_cast<std::size_t>(d);
+        const double to_base = (base_.mean[k] - state.x(i, d)) / (base_.deviation[k] * base_.deviation[k]);
+        momentum(i, d) += 0.5 * lengths[static_cast<std::size_t>(i)] * scale_[k] *
+                          ((1.0 - beta_) * to_base + beta_ * state.force(i, d));
+      }
+    }
+  }
+  void drift(const std::vector<double>& lengths, const Matrix<double>& momentum, State& state) const {
+    for (std::int64_t i = 0; i < momentum.rows(); ++i) {
+      for (std::int64_t d = 0; d < momentum.cols(); ++d)
+        state.x(i, d) += lengths[static_cast<std::size_t>(i)] * scale_[static_cast<std::size_t>(d)] * momentum(i, d);
+    }
+    energy_.read(state.x, state.energy, state.force);
+  }
+  void accept(std::int64_t i, const State& there, State& now) const {
+    std::copy_n(there.x.row(i), n_units(), now.x.row(i));
+    std::copy_n(there.force.row(i), n_units(), now.force.row(i));
+    now.energy[static_cast<std::size_t>(i)] = there.energy[static_cast<std::size_t>(i)];
+  }
+
+ private:
+  const EnergyFunction& energy_;
+  const GaussianBase& base_;
+  std::int64_t n_chains_;
+  double beta_;
+  std::vector<double> scale_;
+};
+
 // Chains of any energy, by Hamiltonian moves.
 class HamiltonianChains {
  public:
@@ -130,78 +185,15 @@ class HamiltonianChains {
     energy_.read(now_.x, now_.energy, now_.force);
   }
 
-  double log_density(std::int64_t i, double beta) const { return log_density(now_, i, beta); }
+  double log_density(std::int64_t i, double beta) const { return log_tempered(base_, now_, i, beta); }
 
   // Keeps p_beta. Returns the mean chance of acceptance; `accepted` counts.
   double move(double beta, double step, std::uint64_t number, std::int64_t& accepted) {
-    const std::int64_t n = now_.x.rows(), D = now_.x.cols();
-    Matrix<float> noise(n, D + 2);
-    fill_normals(seed_, Stream::annealing, first_chain_, number, 1, noise);
-    Matrix<double> momentum(n, D);
-    std::vector<double> scale(static_cast<std::size_t>(D)), length, before;
-    for (std::size_t d = 0; d < scale.size(); ++d) {
-      const double of_base = (1.0 - beta) / (base_.deviation[d] * base_.deviation[d]);
-      scale[d] = 1.0 / std::sqrt(of_base + beta / (s_ * s_));
-    }
-    for (std::int64_t i = 0; i < n; ++i) {
-      std::copy_n(noise.row(i), D, momentum.row(i));
-      length.push_back(step *
-                       (0.8 + 0.4 * uniform_of_normal(noise(i, D))));  // so that no orbit comes back to its start
-      before.push_back(kinetic(momentum, i) - log_density(now_, i, beta));
-    }
-    State there = now_;
-    for (int leap = 0; leap < settings_.leapfrog_steps; ++leap) {
-      kick(there, beta, scale, length, momentum);
-      for (std::int64_t i = 0; i < n; ++i) {
-        for (std::int64_t d = 0; d < D; ++d)
-          there.x(i, d) += length[static_cast<std::size_t>(i)] * scale[static_cast<std::size_t>(d)] * momentum(i, d);
-      }
-      energy_.read(there.x, there.energy, there.force);
-      kick(there, beta, scale, length, momentum);
-    }
-    double chances = 0.0;
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      const double gain = before[at] - kinetic(momentum, i) + log_density(there, i, beta);
-      const double chance = std::isnan(gain) ? 0.0 : std::min(1.0, std::exp(gain));
-      chances += chance;
-      if (!(uniform_of_normal(noise(i, D + 1)) < chance)) continue;
-      ++accepted;
-      std::copy_n(there.x.row(i), D, now_.x.row(i));
-      std::copy_n(there.force.row(i), D, now_.force.row(i));
-      now_.energy[at] = there.energy[at];
-    }
-    return chances / static_cast<double>(n);
+    const TemperedEnergy law(energy_, s_, base_, now_.x.rows(), beta);
+    return hamiltonian_move(law, now_, {seed_, first_chain_, number}, step, settings_.leapfrog_steps, accepted);
   }
 
  private:
-  struct State {
-    explicit State(Matrix<double> start)
-        : x(std::move(start)), force(x.rows(), x.cols()), energy(static_cast<std::size_t>(x.rows())) {}
-    Matrix<double> x, force;
-    std::vector<double> energy;
-  };
-
-  double log_density(const State& at, std::int64_t i, double beta) const {
-    return -(1.0 - beta) * base_energy(base_, at.x.row(i)) - beta * at.energy[static_cast<std::size_t>(i)];
-  }
-  static double kinetic(const Matrix<double>& momentum, std::int64_t i) {
-    const double* p = momentum.row(i);
-    return 0.5 * std::inner_product(p, p + momentum.cols(), p, 0.0);
-  }
-  // Half a step of the momenta.
-  void kick(const State& at, double beta, const std::vector<double>& scale, const std::vector<double>& length,
-            Matrix<double>& momentum) const {
-    for (std::int64_t i = 0; i < momentum.rows(); ++i) {
-      for (std::int64_t d = 0; d < momentum.cols(); ++d) {
-        const auto k = static_cast<std::size_t>(d);
-        const double to_base = (base_.mean[k] - at.x(i, d)) / (base_.deviation[k] * base_.deviation[k]);
-        momentum(i, d) +=
-            0.5 * length[static_cast<std::size_t>(i)] * scale[k] * ((1.0 - beta) * to_base + beta * at.force(i, d));
-      }
-    }
-  }
-
   const EnergyFunction& energy_;
   double s_;
   const GaussianBase& base_;
@@ -210,23 +202,14 @@ class HamiltonianChains {
   State now_;
 };
 
-// Steps of each temperature that are accepted as often as is wanted, from chains of their own.
+// Steps of each temperature, from chains of their own; step 0 of the noise is where they start.
 std::vector<double> pilot(const EnergyFunction& energy, double s, const GaussianBase& base, const Annealing& settings,
                           std::uint64_t seed) {
   HamiltonianChains chains(energy, s, base, settings, seed, far_chains, pilot_chains);
-  const std::int64_t each = std::max<std::int64_t>(1, pilot_moves / settings.n_temperatures);
-  std::vector<double> steps{0.5};
-  double step = steps.front();
-  std::uint64_t number = 1;
   std::int64_t accepted = 0;
-  for (std::int64_t k = 1; k < settings.n_temperatures; ++k) {
-    for (std::int64_t m = 0; m < each; ++m) {
-      const double chance = chains.move(inverse_temperature(k, settings.n_temperatures), step, number++, accepted);
-      step *= std::exp(0.3 * (chance - settings.wanted_acceptance));
-    }
-    steps.push_back(step);
-  }
-  return steps;
+  return pilot_steps(settings, 1, [&](double beta, double step, std::uint64_t number) {
+    return chains.move(beta, step, number, accepted);
+  });
 }
 
 // Walks blocks of chains through all temperatures: `make(first, n)` starts a block, `move(block, k, beta)` keeps law k.
@@ -255,11 +238,7 @@ void check(const SamplingNetwork& network, const GaussianBase& base, const Annea
           "likelihood: a base of {} dimensions for a model of {} outputs", base.mean.size(), network.n_outputs);
   for (const double deviation : base.deviation)
     require(std::isfinite(deviation) && deviation > 0.0, "likelihood: the base has a deviation of {}", deviation);
-  require(a.n_temperatures >= 2, "likelihood: needs 2 temperatures or more, found {}", a.n_temperatures);
-  require(a.chains_per_datum >= 2, "likelihood: needs 2 chains or more, found {}", a.chains_per_datum);
-  require(a.leapfrog_steps >= 1, "likelihood: needs 1 leapfrog step or more, found {}", a.leapfrog_steps);
-  require(a.wanted_acceptance > 0.0 && a.wanted_acceptance < 1.0,
-          "likelihood: the wanted acceptance is {}; allowed: above 0, below 1", a.wanted_acceptance);
+  check_annealing(a, "chains");
 }
 
 }  // namespace

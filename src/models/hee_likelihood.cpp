@@ -1,18 +1,15 @@
 #include "tarn/models/hee_likelihood.hpp"
 
-#include <numeric>
-#include <optional>
-
+#include "hamiltonian_move.hpp"
 #include "importance_weights.hpp"
 #include "latent_energy.hpp"
-#include "tarn/core/noise.hpp"
 #include "tarn/models/hee_model.hpp"
 
 namespace tarn {
 namespace {
 
 constexpr std::int64_t block_chains = 64;  // fixed, so that nothing depends on the number of threads
-constexpr std::int64_t pilot_chains = 128, pilot_moves = 200;
+constexpr std::int64_t pilot_chains = 128;
 constexpr std::uint64_t first_pilot_chain = std::uint64_t{1} << 47;
 constexpr std::uint64_t start_draw = 1;  // of Stream::ancestral; draw 0 is for those who look at the model's own draws
 
@@ -22,57 +19,95 @@ struct Moves {
   std::vector<double> step;                // `[n_temperatures]`; a move at temperature k has step[k]
 };
 
+// Latents of some chains, and what the model says of them.
+struct State {
+  LatentBlock x;
+  LatentReading reading;
+};
+
+// p(x_1..x_L) p(x_0 | x_1)^beta, to be moved in.
+class TemperedPosterior {
+ public:
+  TemperedPosterior(const LatentEnergy& energy, const Matrix<float>& x_0, const Moves& moves, double beta)
+      : energy_(energy), x_0_(x_0), moves_(moves), beta_(beta) {
+    for (const auto& scale : moves.scale) n_units_ += std::ssize(scale);
+  }
+  std::int64_t n_chains() const { return x_0_.rows(); }
+  std::int64_t n_units() const { return n_units_; }
+  double log_density(const State& state, std::int64_t i) const {
+    const auto row = static_cast<std::size_t>(i);
+    return state.reading.log_prior[row] + beta_ * state.reading.log_fit[row];
+  }
+  void kick(const State& state, const std::vector<double>& lengths, Matrix<double>& momentum) const {
+    const LatentReading& r = state.reading;
+    for (std::int64_t i = 0; i < momentum.rows(); ++i) {
+      double* p = momentum.row(i);
+      for (std::size_t l = 0; l < r.force.size(); ++l) {
+        for (std::int64_t j = 0; j < r.force[l].cols(); ++j, ++p) {
+          const double force = r.force[l](i, j) + (l == 0 ? beta_ * r.fit_force(i, j) : 0.0);
+          *p += 0.5 * lengths[static_cast<std::size_t>(i)] * moves_.scale[l][static_cast<std::size_t>(j)] * force;
+        }
+      }
+    }
+  }
+  void drift(const std::vector<double>& lengths, Matrix<double>& momentum, State& state) const {
+    for (std::int64_t i = 0; i < momentum.rows(); ++i) {
+      double* p = momentum.row(i);
+      for (std::size_t l = 0; l < state.x.size(); ++l) {
+        const double least = energy_.family(static_cast<std::int64_t>(l) + 1).least();
+        for (std::int64_t j = 0; j < state.x[l].cols(); ++j, ++p) {
+          double& x = state.x[l](i, j);
+          x += lengths[static_cast<std::size_t>(i)] * moves_.scale[l][static_cast<std::size_t>(j)] * *p;
+          if (x >= least || !std::isfinite(least)) continue;
+          x = 2.0 * least - x;  // off the wall: the move stays reversible and keeps volumes
+          *p = -*p;
+        }
+      }
+    }
+    energy_.read(x_0_, state.x, state.reading);
+  }
+  void accept(std::int64_t i, const State& there, State& now) const {
+    const auto row = static_cast<std::size_t>(i);
+    const LatentReading& r = there.reading;
+    now.reading.log_prior[row] = r.log_prior[row];
+    now.reading.log_fit[row] = r.log_fit[row];
+    std::copy_n(r.fit_force.row(i), r.fit_force.cols(), now.reading.fit_force.row(i));
+    for (std::size_t l = 0; l < there.x.size(); ++l) {
+      std::copy_n(there.x[l].row(i), there.x[l].cols(), now.x[l].row(i));
+      std::copy_n(r.force[l].row(i), r.force[l].cols(), now.reading.force[l].row(i));
+    }
+  }
+
+ private:
+  const LatentEnergy& energy_;
+  const Matrix<float>& x_0_;
+  const Moves& moves_;
+  double beta_;
+  std::int64_t n_units_ = 0;
+};
+
 // Chains of consecutive numbers on their way from the prior.
 class AnnealedChains {
  public:
   AnnealedChains(const HeeParameters& p, const LatentEnergy& energy, const Annealing& settings, std::uint64_t seed,
                  std::uint64_t first_chain, Matrix<float> x_0)
       : energy_(energy), settings_(settings), seed_(seed), first_chain_(first_chain), x_0_(std::move(x_0)) {
-    const std::vector<Matrix<float>> start = draw_ancestral(p, seed, first_chain, start_draw, n());
+    const std::int64_t n = x_0_.rows();
+    const std::vector<Matrix<float>> start = draw_ancestral(p, seed, first_chain, start_draw, n);
     for (std::size_t l = 1; l < start.size(); ++l) {
-      x_.emplace_back(n(), start[l].cols());
-      std::copy_n(start[l].data(), start[l].size(), x_.back().data());
+      now_.x.emplace_back(n, start[l].cols());
+      std::copy_n(start[l].data(), start[l].size(), now_.x.back().data());
     }
-    energy_.read(x_0_, x_, now_);
+    energy_.read(x_0_, now_.x, now_.reading);
   }
 
-  std::int64_t n() const { return x_0_.rows(); }
-  const LatentBlock& x() const { return x_; }
-  double log_fit(std::int64_t i) const { return now_.log_fit[static_cast<std::size_t>(i)]; }
+  const LatentBlock& x() const { return now_.x; }
+  double log_fit(std::int64_t i) const { return now_.reading.log_fit[static_cast<std::size_t>(i)]; }
 
   // A move that keeps p(x_1..x_L) p(x_0 | x_1)^beta, with the noise of step `number`. Returns the mean chance of acceptance; `accepted` counts.
   double move(double beta, const Moves& moves, double step, std::uint64_t number, std::int64_t& accepted) {
-    const std::int64_t n_units = std::accumulate(
-        x_.begin(), x_.end(), std::int64_t{0}, [](std::int64_t sum, const auto& layer) { return sum + layer.cols(); });
-    Matrix<float> noise(n(), n_units + 2);
-    fill_normals(seed_, Stream::annealing, first_chain_, number, 1, noise);
-    Matrix<double> momentum(n(), n_units);
-    std::vector<double> lengths, energy_before;
-    for (std::int64_t i = 0; i < n(); ++i) {
-      std::copy_n(noise.row(i), n_units, momentum.row(i));
-      // lengths vary so that no orbit comes back to where it began
-      lengths.push_back(step * (0.8 + 0.4 * uniform_of_normal(noise(i, n_units))));
-      energy_before.push_back(kinetic(momentum, i) - log_density(now_, i, beta));
-    }
-    LatentBlock x = x_;
-    LatentReading there = now_;
-    for (int s = 0; s < settings_.leapfrog_steps; ++s) {
-      kick(there, beta, moves, lengths, 0.5, momentum);
-      drift(moves, lengths, momentum, x);
-      energy_.read(x_0_, x, there);
-      kick(there, beta, moves, lengths, 0.5, momentum);
-    }
-    double chances = 0.0;
-    for (std::int64_t i = 0; i < n(); ++i) {
-      const double gain =
-          energy_before[static_cast<std::size_t>(i)] - kinetic(momentum, i) + log_density(there, i, beta);
-      const double chance = std::isnan(gain) ? 0.0 : std::min(1.0, std::exp(gain));
-      chances += chance;
-      if (!(uniform_of_normal(noise(i, n_units + 1)) < chance)) continue;
-      ++accepted;
-      accept(i, x, there);
-    }
-    return chances / static_cast<double>(n());
+    return hamiltonian_move(TemperedPosterior(energy_, x_0_, moves, beta), now_, {seed_, first_chain_, number}, step,
+                            settings_.leapfrog_steps, accepted);
   }
 
  private:
@@ -80,53 +115,7 @@ class AnnealedChains {
   const Annealing& settings_;
   std::uint64_t seed_, first_chain_;
   Matrix<float> x_0_;
-  LatentBlock x_;
-  LatentReading now_;
-
-  static double log_density(const LatentReading& r, std::int64_t i, double beta) {
-    return r.log_prior[static_cast<std::size_t>(i)] + beta * r.log_fit[static_cast<std::size_t>(i)];
-  }
-  static double kinetic(const Matrix<double>& momentum, std::int64_t i) {
-    const double* p = momentum.row(i);
-    return 0.5 * std::inner_product(p, p + momentum.cols(), p, 0.0);
-  }
-  static void kick(const LatentReading& r, double beta, const Moves& moves, const std::vector<double>& lengths,
-                   double share, Matrix<double>& momentum) {
-    for (std::int64_t i = 0; i < momentum.rows(); ++i) {
-      double* p = momentum.row(i);
-      for (std::size_t l = 0; l < r.force.size(); ++l) {
-        for (std::int64_t j = 0; j < r.force[l].cols(); ++j, ++p) {
-          const double force = r.force[l](i, j) + (l == 0 ? beta * r.fit_force(i, j) : 0.0);
-          *p += share * lengths[static_cast<std::size_t>(i)] * moves.scale[l][static_cast<std::size_t>(j)] * force;
-        }
-      }
-    }
-  }
-  void drift(const Moves& moves, const std::vector<double>& lengths, Matrix<double>& momentum, LatentBlock& x) const {
-    for (std::int64_t i = 0; i < momentum.rows(); ++i) {
-      double* p = momentum.row(i);
-      for (std::size_t l = 0; l < x.size(); ++l) {
-        const double least = energy_.family(static_cast<std::int64_t>(l) + 1).least();
-        for (std::int64_t j = 0; j < x[l].cols(); ++j, ++p) {
-          double& state = x[l](i, j);
-          state += lengths[static_cast<std::size_t>(i)] * moves.scale[l][static_cast<std::size_t>(j)] * *p;
-          if (state >= least || !std::isfinite(least)) continue;
-          state = 2.0 * least - state;  // off the wall: the move stays reversible and keeps volumes
-          *p = -*p;
-        }
-      }
-    }
-  }
-  void accept(std::int64_t i, const LatentBlock& x, const LatentReading& there) {
-    const auto row = static_cast<std::size_t>(i);
-    now_.log_prior[row] = there.log_prior[row];
-    now_.log_fit[row] = there.log_fit[row];
-    std::copy_n(there.fit_force.row(i), there.fit_force.cols(), now_.fit_force.row(i));
-    for (std::size_t l = 0; l < x.size(); ++l) {
-      std::copy_n(x[l].row(i), x[l].cols(), x_[l].row(i));
-      std::copy_n(there.force[l].row(i), there.force[l].cols(), now_.force[l].row(i));
-    }
-  }
+  State now_;
 };
 
 Matrix<float> rows_of(MatrixView<const float> x_0, std::int64_t n, auto datum) {
@@ -135,7 +124,7 @@ Matrix<float> rows_of(MatrixView<const float> x_0, std::int64_t n, auto datum) {
   return rows;
 }
 
-// Steps that are accepted about as often as is wanted, from chains of their own: those of the estimate must not set their own.
+// Scales of the latents and steps, from chains of their own.
 Moves pilot(const HeeParameters& p, const LatentEnergy& energy, MatrixView<const float> x_0, const Annealing& settings,
             std::uint64_t seed) {
   AnnealedChains chains(p, energy, settings, seed, first_pilot_chain,
@@ -150,19 +139,10 @@ Moves pilot(const HeeParameters& p, const LatentEnergy& energy, MatrixView<const
       moves.scale.back().push_back(std::max(1e-6, std::sqrt(square / static_cast<double>(layer.rows() - 1))));
     }
   }
-  const std::int64_t each = std::max<std::int64_t>(1, pilot_moves / settings.n_temperatures);
-  double step = 0.5;
-  std::uint64_t number = 0;
   std::int64_t accepted = 0;
-  moves.step.push_back(step);
-  for (std::int64_t k = 1; k < settings.n_temperatures; ++k) {
-    for (std::int64_t m = 0; m < each; ++m) {
-      const double chance =
-          chains.move(inverse_temperature(k, settings.n_temperatures), moves, step, number++, accepted);
-      step *= std::exp(0.3 * (chance - settings.wanted_acceptance));
-    }
-    moves.step.push_back(step);
-  }
+  moves.step = pilot_steps(settings, 0, [&](double beta, double step, std::uint64_t number) {
+    return chains.move(beta, moves, step, number, accepted);
+  });
   return moves;
 }
 
@@ -170,11 +150,7 @@ void check(const HeeParameters& p, MatrixView<const float> x_0, const Annealing&
   check_hee_parameters(p);
   require(x_0.rows >= 1 && x_0.cols == p.layers.front().size,
           "likelihood: data of {} x {} for a model of {} observed units", x_0.rows, x_0.cols, p.layers.front().size);
-  require(a.n_temperatures >= 2, "likelihood: needs 2 temperatures or more, found {}", a.n_temperatures);
-  require(a.chains_per_datum >= 2, "likelihood: needs 2 chains a datum or more, found {}", a.chains_per_datum);
-  require(a.leapfrog_steps >= 1, "likelihood: needs 1 leapfrog step or more, found {}", a.leapfrog_steps);
-  require(a.wanted_acceptance > 0.0 && a.wanted_acceptance < 1.0,
-          "likelihood: the wanted acceptance is {}; allowed: above 0, below 1", a.wanted_acceptance);
+  check_annealing(a, "chains a datum");
   require(static_cast<std::uint64_t>(x_0.rows) < first_pilot_chain / static_cast<std::uint64_t>(a.chains_per_datum),
           "likelihood: {} data of {} chains are too many", x_0.rows, a.chains_per_datum);
   for (std::int64_t i = 0; i < x_0.size(); ++i)

@@ -3,23 +3,30 @@
 #include <algorithm>
 #include <cmath>
 
+#include "momentum_step.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/core/noise.hpp"
 
 namespace tarn {
 namespace {
 
-// One of the two: chains with their own step.
-struct Path {
-  double dt = 0.0;
-  double keep = 0.0;  // of v, in a step
-  Matrix<float> x, v;
-};
-
 bool is_well(const float* x, std::int64_t D, double bound) {
   double square = 0.0;
   for (std::int64_t d = 0; d < D; ++d) square += static_cast<double>(x[d]) * static_cast<double>(x[d]);
   return std::sqrt(square) <= bound && std::isfinite(square);
+}
+
+// One of the two: chains with their own step.
+struct Path {
+  float dt = 0.0f;
+  MomentumStep momentum;
+  Matrix<float> x, v;
+};
+
+// `first a + second b` into `out`.
+void combine(double first, const float* a, double second, const float* b, Matrix<float>& out) {
+  for (std::int64_t i = 0; i < out.size(); ++i)
+    out.data()[i] = static_cast<float>(first * static_cast<double>(a[i]) + second * static_cast<double>(b[i]));
 }
 
 class Pair {
@@ -32,40 +39,40 @@ class Pair {
         lost_(static_cast<std::size_t>(n_), false),
         points_(n_, D_ + plan.inputs.cols),
         f_(n_, D_),
+        now_(2 * n_, D_),
+        next_(2 * n_, D_),
         xi_(n_, D_),
-        fine_(2 * n_, D_),
-        kept_(n_, D_),
-        coarse_kept_(n_, D_) {
+        following_(n_, D_) {
     for (Path* path : {&coarse, &fine}) {
-      path->dt = path == &coarse ? plan.dt : 0.5 * plan.dt;
-      path->keep = std::exp(-plan.friction * path->dt);
+      const double dt = path == &coarse ? plan.dt : 0.5 * plan.dt;
+      path->dt = static_cast<float>(dt);
+      path->momentum = momentum_step(dt, plan.friction);
       path->x = Matrix<float>(n_, D_);
       std::copy_n(plan.start.data, n_ * D_, path->x.data());
     }
-    if (plan.integrator == Integrator::baoab) {
+    if (has_momentum()) {
       // both start from one momentum; its normals are those of step 0, the dynamics begins at step 1
       coarse.v = Matrix<float>(n_, D_);
       fill_normals(plan.seed, Stream::half_step, plan.first_chain, 0, 1, coarse.v);
       fine.v = coarse.v;
     }
     for (std::int64_t i = 0; i < n_; ++i) hold(i);
-    if (plan.integrator == Integrator::leimkuhler_matthews) draw(0);
+    draw(0, next_);
   }
 
   /// Two fine steps and a coarse one, `step` 0, 1, ...
   void advance(std::int64_t step) {
-    if (plan_.integrator == Integrator::leimkuhler_matthews) {
-      advance_shared(step);
-    } else {
-      draw(static_cast<std::uint64_t>(step));
-      const bool momentum = plan_.integrator == Integrator::baoab;
-      for (std::int64_t half = 0; half < 2; ++half)
-        take(fine, [&](std::int64_t i) { return fine_.row(half * n_ + i); });
-      // c xi_1 + xi_2, c what friction leaves after half a step, has variance 1 + c^2
-      const double first = momentum ? fine.keep : 1.0, norm = 1.0 / std::sqrt(1.0 + first * first);
-      combine(xi_, first * norm, norm);
-      take(coarse, [&](std::int64_t i) { return xi_.row(i); });
-    }
+    std::swap(now_, next_);
+    draw(static_cast<std::uint64_t>(step) + 1, next_);
+    const float *a = now_.row(0), *b = now_.row(n_);
+    take(fine, a, b);
+    take(fine, b, next_.row(0));
+    // With momentum c xi_1 + xi_2, c what friction leaves after half a step; plain normals are just added. Both to variance 1.
+    const double c = has_momentum() ? static_cast<double>(fine.momentum.keep) : 1.0,
+                 norm = 1.0 / std::sqrt(1.0 + c * c);
+    combine(c * norm, a, norm, b, xi_);
+    combine(c * norm, next_.row(0), norm, next_.row(n_), following_);
+    take(coarse, xi_.data(), following_.data());
     quarantine();
   }
 
@@ -74,72 +81,31 @@ class Pair {
   Path coarse, fine;
 
  private:
-  // Normals of the two fine steps `2 step` and `2 step + 1`.
-  void draw(std::uint64_t step) {
-    fill_normals(plan_.seed, Stream::half_step, plan_.first_chain, 1 + 2 * step, 2, fine_);
-  }
-  void combine(Matrix<float>& out, double first, double second) const {
-    for (std::int64_t i = 0; i < n_ * D_; ++i)
-      out.data()[i] = static_cast<float>(first * static_cast<double>(fine_.data()[i]) +
-                                         second * static_cast<double>(fine_.data()[n_ * D_ + i]));
+  bool has_momentum() const { return plan_.integrator == Integrator::baoab; }
+
+  // Normals of the fine steps `2 step` and `2 step + 1`.
+  void draw(std::uint64_t step, Matrix<float>& out) const {
+    fill_normals(plan_.seed, Stream::half_step, plan_.first_chain, 1 + 2 * step, 2, out);
   }
 
-  void drift(const Path& path) {
+  // A step of all chains, `xi` its own normals `[n, D]` and `next` those of the step after it, which Leimkuhler and Matthews's method shares.
+  void take(Path& path, const float* xi, const float* next) {
     for (std::int64_t i = 0; i < n_; ++i) {
       std::copy_n(path.x.row(i), D_, points_.row(i));
       if (plan_.inputs.cols > 0) std::copy_n(plan_.inputs.row(i), plan_.inputs.cols, points_.row(i) + D_);
     }
     backend_.drift(*plan_.network, points_, f_);
-  }
-
-  // A step of chains with noise `xi_of(i)`: plain, or with momentum as docs/models.md (4b).
-  template <class Noise>
-  void take(Path& path, Noise&& xi_of) {
-    drift(path);
-    const bool momentum = plan_.integrator == Integrator::baoab;
-    const double dt = path.dt, noise = momentum ? std::sqrt(1.0 - path.keep * path.keep) : std::sqrt(2.0 * dt);
-    for (std::int64_t i = 0; i < n_; ++i) {
-      const float* xi = xi_of(i);
-      for (std::int64_t d = 0; d < D_; ++d) {
-        double x = static_cast<double>(path.x(i, d));
-        const double f = static_cast<double>(f_(i, d)), normal = static_cast<double>(xi[d]);
-        if (momentum) {
-          double v = static_cast<double>(path.v(i, d)) + dt * f;
-          x += 0.5 * dt * v;
-          v = path.keep * v + noise * normal;
-          x += 0.5 * dt * v;
-          path.v(i, d) = static_cast<float>(v);
-        } else {
-          x += dt * f + noise * normal;
-        }
-        path.x(i, d) = static_cast<float>(x);
+    const bool shared = plan_.integrator == Integrator::leimkuhler_matthews;
+    const float scale = std::sqrt(shared ? 0.5f * path.dt : 2.0f * path.dt);
+    for (std::int64_t k = 0; k < n_ * D_; ++k) {
+      float& x = path.x.data()[k];
+      if (has_momentum()) {
+        take_momentum_step(path.momentum, f_.data()[k], xi[k], x, path.v.data()[k]);
+      } else {
+        x += path.dt * f_.data()[k] + scale * (shared ? xi[k] + next[k] : xi[k]);
       }
-      hold(i);
     }
-  }
-
-  // Leimkuhler and Matthews: a step's noise is the mean of its own normal and the next one's, times sqrt(2 dt).
-  void advance_shared(std::int64_t step) {
-    const double r = std::sqrt(0.5);
-    const auto add = [&](Path& path, const auto& of) {
-      drift(path);
-      const double scale = std::sqrt(0.5 * path.dt);
-      for (std::int64_t i = 0; i < n_; ++i) {
-        for (std::int64_t d = 0; d < D_; ++d)
-          path.x(i, d) =
-              static_cast<float>(static_cast<double>(path.x(i, d)) + path.dt * static_cast<double>(f_(i, d)) +
-                                 scale * static_cast<double>(of(i, d)));
-        hold(i);
-      }
-    };
-    // `fine_` holds normals 2 step and 2 step + 1
-    combine(coarse_kept_, r, r);
-    add(fine, [&](std::int64_t i, std::int64_t d) { return fine_(i, d) + fine_(n_ + i, d); });
-    std::copy_n(fine_.row(n_), n_ * D_, kept_.data());
-    draw(static_cast<std::uint64_t>(step) + 1);
-    add(fine, [&](std::int64_t i, std::int64_t d) { return kept_(i, d) + fine_(i, d); });
-    combine(xi_, r, r);
-    add(coarse, [&](std::int64_t i, std::int64_t d) { return coarse_kept_(i, d) + xi_(i, d); });
+    for (std::int64_t i = 0; i < n_; ++i) hold(i);
   }
 
   void hold(std::int64_t i) {
@@ -172,7 +138,9 @@ class Pair {
   const HalfStepPlan& plan_;
   std::int64_t n_, D_;
   std::vector<bool> lost_;
-  Matrix<float> points_, f_, xi_, fine_, kept_, coarse_kept_;
+  Matrix<float> points_, f_;
+  Matrix<float> now_, next_;      // `[2 n, D]` normals of a pair of fine steps, and of the pair after it
+  Matrix<float> xi_, following_;  // what they come to for coarse steps
 };
 
 void check_plan(const HalfStepPlan& p) {

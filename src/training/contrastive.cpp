@@ -5,6 +5,7 @@
 
 #include "energy_gradient.hpp"
 #include "energy_kernels.hpp"
+#include "tarn/core/diverged.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/core/noise.hpp"
 
@@ -149,7 +150,7 @@ class Contrastive final : public TrainableModel {
       const float* x = particles_.row(i);
       if (!std::all_of(x, x + particles_.cols(), [](float value) { return std::isfinite(value); })) ++n_bad;
     }
-    fail(
+    fail_diverged(
         "training: free energies are not finite at step {}, nor are {} of {} particles; a lower training.optimizer.lr, "
         "training.contrastive.dt or training.optimizer.clip_norm may help",
         step, n_bad, particles_.rows());

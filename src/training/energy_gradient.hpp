@@ -23,7 +23,7 @@ struct GradientReading {
 /// Room for batches and particles of one size.
 class GradientRoom {
  public:
-  /// Gradient of `mean F(data) - mean F(particles)`, the rise of the log likelihood with its sign turned (docs/rivals.md, section 3):
+  /// Gradient of `mean F(data) - mean F(particles)`, the rise of the log likelihood with its sign turned (docs/rivals.md, section 2):
   ///     dF/dW_j = -v_j phi(u_j) x / s^2,  dF/db_j = -v_j phi(u_j),  dF/da = -(x - a) / s^2,  dF/dv_j = -Phi(u_j).
   /// `data` `[B, D]`, `particles` `[n, D]`.
   GradientReading compute(const SamplingNetwork& network, MatrixView<const float> data,

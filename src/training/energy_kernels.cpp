@@ -1,7 +1,7 @@
 // Compiled once per instruction set.
 #include "energy_kernels.hpp"
 
-#include "adam_math.hpp"
+#include "cpu/adam_update.hpp"
 #include "tarn/core/activations.hpp"
 #include "tarn/core/pack.hpp"
 
@@ -60,27 +60,24 @@ void fire(std::int64_t n, const std::uint32_t* words, const float* p, float* out
   }
 }
 
-void adam(const AdamStep& s, std::int64_t n, const float* gradient, const AdamRun& at) {
-  const auto step = [&](std::int64_t i, auto load, auto store) {
-    AdamValues<Pack> p{load(at.weight + i), load(at.first + i), load(at.second + i),
-                       s.amsgrad ? load(at.largest + i) : Pack(0.0f), s.ema > 0.0f ? load(at.average + i) : Pack(0.0f)};
-    adam_update_values(s, load(gradient + i), p);
-    store(p.weight, at.weight + i);
-    store(p.first, at.first + i);
-    store(p.second, at.second + i);
-    if (s.amsgrad) store(p.largest, at.largest + i);
-    if (s.ema > 0.0f) store(p.average, at.average + i);
+void adam(const AdamStep& step, std::int64_t n, const float* gradient, const AdamRun& at) {
+  const auto slots = [&](std::int64_t i) {
+    return cpu::TARN_ISA::AdamSlots{at.weight + i, at.first + i, at.second + i, at.largest + i, at.average + i};
   };
   in_packs(
-      n,
-      [&](std::int64_t i) {
-        step(
-            i, [](const float* from) { return Pack::load(from); }, [](const Pack& v, float* to) { v.store(to); });
-      },
+      n, [&](std::int64_t i) { cpu::TARN_ISA::adam_update(step, Pack::load(gradient + i), slots(i)); },
       [&](std::int64_t i, std::int64_t count) {
-        step(
-            i, [&](const float* from) { return load_some(from, count); },
-            [&](const Pack& v, float* to) { store_some(v, to, count); });
+        alignas(64) float room[5][pack_lanes] = {};
+        const cpu::TARN_ISA::AdamSlots from = slots(i), in{room[0], room[1], room[2], room[3], room[4]};
+        float* const there[] = {from.weight, from.first, from.second, from.largest, from.average};
+        const auto used = [&](int k) { return k < 3 || (k == 3 ? step.amsgrad : step.ema > 0.0f); };
+        for (int k = 0; k < 5; ++k) {
+          for (std::int64_t j = 0; used(k) && j < count; ++j) room[k][j] = there[k][j];
+        }
+        cpu::TARN_ISA::adam_update(step, load_some(gradient + i, count), in);
+        for (int k = 0; k < 5; ++k) {
+          for (std::int64_t j = 0; used(k) && j < count; ++j) there[k][j] = room[k][j];
+        }
       });
 }
 

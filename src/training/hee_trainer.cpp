@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "tarn/core/diverged.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/core/interrupt.hpp"
 #include "tarn/core/noise.hpp"
@@ -181,7 +182,7 @@ void train_hee(HeeSession& session, BatchSource& source, const HeeTrainingPlan& 
     const auto bad = session.first_bad_step();
     record.n_quarantined = std::count_if(bad.begin(), bad.end(), [](std::int64_t s) { return s >= 0; });
     if (record.n_quarantined == rows.n_rows()) {
-      fail(
+      fail_diverged(
           "training: no chain is left at step {} (dt {:.4g}); a smaller inference.dt or training.optimizer.lr may help",
           at.step, record.dt);
     }
@@ -197,8 +198,9 @@ void train_hee(HeeSession& session, BatchSource& source, const HeeTrainingPlan& 
     record.learning_rate = rates[0];
     if (recorded) {
       if (!all_finite(session.parameters())) {
-        fail("training: weights are not finite after one of the steps {} to {}; a lower training.optimizer.lr may help",
-             std::max<std::int64_t>(at.step - record_every, 0), at.step - 1);
+        fail_diverged(
+            "training: weights are not finite after one of the steps {} to {}; a lower training.optimizer.lr may help",
+            std::max<std::int64_t>(at.step - record_every, 0), at.step - 1);
       }
       if (observer.record) observer.record(record);
     }

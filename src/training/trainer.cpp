@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "tarn/core/diverged.hpp"
 #include "tarn/core/interrupt.hpp"
 #include "weight_watch.hpp"
 
@@ -78,7 +79,7 @@ SamplingNetwork train(TrainableModel& model, BatchSource& source, const Training
     std::string good = observer.last_good ? observer.last_good() : "";
     if (!good.empty()) good = "last good weights: " + good;
     if (good.empty()) good = l == 0 ? "no level ended before" : fmt::format("level {} ended well", l);
-    fail(
+    fail_diverged(
         "training: {} at {} (level {} of {}, sigma {:.4g}); {}; {}; a lower training.optimizer.lr or "
         "training.optimizer.clip_norm may help",
         what, where, l + 1, plan.sigmas.size(), plan.sigmas[l], watch.last_norms(), good);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiment/run_tools.hpp"
+#include "linear_network.hpp"
 #include "tarn/core/noise.hpp"
 #include "tarn/io/npy.hpp"
 #include "tarn/models/weights_file.hpp"
@@ -69,13 +70,9 @@ TEST_F(EvaluateRun, ConvergenceOfKeptDraws) {
 
 // Score u - x exactly: x given u is a unit normal about u. Chains of two inputs lie far apart, and those of each converge.
 TEST_F(EvaluateRun, ChainsAreComparedWithThoseOfTheirOwnInput) {
-  SamplingNetwork network;
-  network.phi = Nonlinearity::relu;
-  network.n_outputs = network.n_inputs = 1;
-  network.W_in = Matrix<float>(2, 2);
-  network.b = Matrix<float>(1, 2);
-  network.W_out = Matrix<float>(1, 2);
-  for (int j = 0; j < 2; ++j) network.W_in(j, 1) = network.W_out(0, j) = j == 0 ? 1.0f : -1.0f;
+  Matrix<double> map(1, 2);
+  map(0, 1) = 1.0;  // reads u alone
+  SamplingNetwork network = test::linear_network(map);
   network.sigma = 0.1;
   save_network(folder / "exact.safetensors", network);
   Matrix<float> u(40, 1);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiment/run_tools.hpp"
+#include "linear_network.hpp"
 #include "tarn/models/weights_file.hpp"
 
 namespace tarn {
@@ -15,18 +16,11 @@ namespace fs = std::filesystem;
 // N(0, C), C = [[1, .9], [.9, 1]] smoothed by 0.01: W_out W_in = I - C^-1.
 SamplingNetwork exact_gaussian() {
   const double v = 1.0001, determinant = v * v - 0.81;
-  const double map[2][2] = {{1.0 - v / determinant, 0.9 / determinant}, {0.9 / determinant, 1.0 - v / determinant}};
-  SamplingNetwork n;
-  n.n_outputs = 2;
+  Matrix<double> map(2, 2);
+  map(0, 0) = map(1, 1) = 1.0 - v / determinant;
+  map(0, 1) = map(1, 0) = 0.9 / determinant;
+  SamplingNetwork n = test::linear_network(map);
   n.sigma = 0.01;
-  n.W_in = Matrix<float>(4, 2);
-  n.b = Matrix<float>(1, 4);
-  n.W_out = Matrix<float>(2, 4);
-  for (int j = 0; j < 4; ++j) {
-    const float sign = j < 2 ? 1.0f : -1.0f;
-    n.W_in(j, j % 2) = sign;
-    for (int d = 0; d < 2; ++d) n.W_out(d, j) = sign * static_cast<float>(map[d][j % 2]);
-  }
   return n;
 }
 

@@ -50,6 +50,13 @@ SamplingNetwork network(ModelKind kind) {
     network.W_in = Matrix<float>(3, 3);
     network.b = Matrix<float>(1, 3);
     network.W_out = Matrix<float>(2, 3);
+  } else if (is_energy_based(kind)) {
+    network.phi = Nonlinearity::sigmoid;
+    network.W_in = Matrix<float>(3, 2);
+    network.b = Matrix<float>(1, 3);
+    network.a = Matrix<float>(1, 2);
+    if (kind == ModelKind::ebm) network.v = Matrix<float>(1, 3);
+    network.s = 0.25;
   } else {
     network.W_in = network.S = network.drift_map = Matrix<float>(2, 2);
     network.b = network.gamma = Matrix<float>(1, 2);
@@ -104,6 +111,7 @@ std::map<std::string, std::vector<std::string>> corpus() {
                 text_of(encode_npy(make_npy(std::span(doubles).first(1), {})))};
   out["npz"] = {text_of(encode_npz(to_npz(network(ModelKind::reservoir_sampler)))),
                 text_of(encode_npz(to_npz(network(ModelKind::sampler_only_sc)))),
+                text_of(encode_npz(to_npz(network(ModelKind::ebm)))),
                 text_of(encode_npz({{"a", make_npy(std::span(labels), {4})}})), text_of(encode_npz({}))};
   for (const std::int64_t channels : {1, 3}) {
     Image image{4, 5, channels, {}};
@@ -113,6 +121,8 @@ std::map<std::string, std::vector<std::string>> corpus() {
   out["safetensors"] = {text_of(encode_safetensors(to_tensors(network(ModelKind::reservoir_sampler)))),
                         without_checksum(to_tensors(network(ModelKind::reservoir_sampler))),
                         without_checksum(to_tensors(network(ModelKind::sampler_only_fr))),
+                        without_checksum(to_tensors(network(ModelKind::rbm))),
+                        without_checksum(to_tensors(network(ModelKind::ebm))),
                         without_checksum(maps(std::make_unique<IdentityFilter>(2))),
                         without_checksum(maps(std::make_unique<PcaFilter>(
                             std::vector<float>{0.0F, 1.0F}, Matrix<float>(2, 1), std::vector<double>{1.0}, 2.0)))};
@@ -124,7 +134,15 @@ std::map<std::string, std::vector<std::string>> corpus() {
       "[data]\nkind = \"idx\"\npath = \"\"\"f\"\"\"\nclasses = [1, 2]\nmax_items = 0x10\n[filter]\nkind = \"pca\"\n"
       "[training.noise]\nlevels = \"auto\"\nfirst = 1_000.0\n[sampling.initial]\nkind = \"uniform\"\nlow = -inf\n",
       "[run]\nname = \"x\"\ndevice = \"cpu\"\n[data]\nkind = \"checkerboard\"\ncells = 6\n[training]\nrecipe = "
-      "\"published\"\n[sampling]\nschedule = \"last_level\"\nsteps = 10\ndt = nan\ndate = 1979-05-27T07:32:00Z\n"};
+      "\"published\"\n[sampling]\nschedule = \"last_level\"\nsteps = 10\ndt = nan\ndate = 1979-05-27T07:32:00Z\n",
+      "[data]\nkind = \"npy\"\npath = \"x.npy\"\n[model]\nkind = \"ebm\"\nneurons = 8\ns = 0.2\nnonlinearity = "
+      "\"tanh\"\n"
+      "[training.contrastive]\nparticles = 10\nsteps = 2\ndt = 1e-3\nrenewed = 1\n[evaluation]\nlikelihood_data = 4\n",
+      "[data]\nkind = \"npy\"\npath = \"x.npy\"\n[sweep]\nstudy = \"learning\"\nlevels = [-3.0]\ntest_items = "
+      "9\n[[sweep.targets]]\n"
+      "name = \"rbm\"\n[sweep.targets.model]\nkind = \"rbm\"\n[[sweep.targets]]\nname = "
+      "\"hee\"\n[sweep.targets.model]\nkind = \"hee\"\n"
+      "[[sweep.targets.model.layers]]\nfamily = \"gaussian\"\n"};
   return out;
 }
 

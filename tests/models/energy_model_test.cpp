@@ -7,7 +7,9 @@
 #include <omp.h>
 
 #include "message_of.hpp"
+#include "models/annealing.hpp"
 #include "models/energy.hpp"
+#include "models/same_network.hpp"
 #include "tarn/compute/backend.hpp"
 #include "tarn/models/energy_likelihood.hpp"
 #include "tarn/models/weights_file.hpp"
@@ -84,14 +86,7 @@ TEST(EnergyModel, WeightsFilesGoRoundAndAreChecked) {
     for (const bool npz : {false, true}) {
       const SamplingNetwork back =
           npz ? from_npz(to_npz(network), "x.npz", {phi, std::nullopt}) : from_tensors(to_tensors(network));
-      EXPECT_EQ(back.kind, kind);
-      EXPECT_EQ(back.phi, phi);
-      EXPECT_EQ(back.W_in, network.W_in);
-      EXPECT_EQ(back.b, network.b);
-      EXPECT_EQ(back.a, network.a);
-      EXPECT_EQ(back.v, network.v);
-      EXPECT_EQ(back.s, network.s);
-      EXPECT_EQ(back.scaling, network.scaling);
+      expect_same(back, network);
     }
     TensorFile file = to_tensors(network);
     file.metadata.erase("s");
@@ -106,13 +101,6 @@ TEST(EnergyModel, WeightsFilesGoRoundAndAreChecked) {
     file.metadata["nonlinearity"] = "softplus";
     EXPECT_THAT(message_of([&] { from_tensors(file); }), HasSubstr("softplus"));
   }
-}
-
-Annealing annealing(std::int64_t n_temperatures, std::int64_t n_chains) {
-  Annealing a;
-  a.n_temperatures = n_temperatures;
-  a.chains_per_datum = n_chains;
-  return a;
 }
 
 TEST(EnergyLikelihood, LogZOfAnRbmIsTheSumOverItsStates) {

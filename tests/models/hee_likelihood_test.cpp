@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "message_of.hpp"
+#include "models/annealing.hpp"
 #include "normals.hpp"
 #include "tarn/core/activations.hpp"
 #include "tarn/models/exponential_family.hpp"
@@ -34,13 +35,6 @@ HeeParameters linear_gaussian() {
   return model({{8, Family::gaussian, {0.5}, {}}, {4, Family::gaussian, {1.3}, {}}}, 3, 1.0f);
 }
 Matrix<float> draws_of(const HeeParameters& p, std::int64_t n) { return draw_ancestral(p, 21, 0, 0, n)[0]; }
-
-Annealing annealing(std::int64_t n_temperatures, std::int64_t chains_per_datum) {
-  Annealing a;
-  a.n_temperatures = n_temperatures;
-  a.chains_per_datum = chains_per_datum;
-  return a;
-}
 
 TEST(HeeLikelihood, IsTheClosedFormOfALinearGaussianModel) {
   const HeeParameters p = linear_gaussian();

@@ -11,10 +11,12 @@
 
 #include "models/golden.hpp"
 #include "models/networks.hpp"
+#include "models/same_network.hpp"
 
 namespace tarn {
 namespace {
 
+using test::expect_same;
 using test::message_of;
 using test::normals;
 using test::some_network;
@@ -31,21 +33,6 @@ class WeightsFile : public testing::Test {
   ~WeightsFile() override { std::filesystem::remove_all(folder); }
   std::filesystem::path folder;
 };
-
-void expect_same(const SamplingNetwork& a, const SamplingNetwork& b) {
-  EXPECT_EQ(a.kind, b.kind);
-  EXPECT_EQ(a.phi, b.phi);
-  EXPECT_EQ(a.n_outputs, b.n_outputs);
-  EXPECT_EQ(a.n_inputs, b.n_inputs);
-  EXPECT_EQ(a.W_in, b.W_in);
-  EXPECT_EQ(a.b, b.b);
-  EXPECT_EQ(a.W_out, b.W_out);
-  EXPECT_EQ(a.gamma, b.gamma);
-  EXPECT_EQ(a.S, b.S);
-  EXPECT_EQ(a.drift_map, b.drift_map);
-  EXPECT_EQ(a.scaling, b.scaling);
-  EXPECT_EQ(a.sigma, b.sigma);
-}
 
 SamplingNetwork full_network(ModelKind kind) {
   const bool reservoir = kind == ModelKind::reservoir_sampler;

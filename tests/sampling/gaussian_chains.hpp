@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "linear_network.hpp"
 #include "tarn/core/noise.hpp"
 #include "tarn/evaluation/autocorrelation.hpp"
 #include "tarn/models/pseudo_inverse.hpp"
@@ -35,21 +36,12 @@ inline Mat2 skew(double g) { return {0, -g, g, 0}; }
 // free; here neurons read mixed outputs and write mixed ones.
 inline SamplingNetwork exact_gaussian() {
   const Mat2 out{1.0, 0.5, 0.0, 1.0}, in = inverse(out) * (unit + (-1.0) * inverse(covariance));
-  const double read[2][2] = {{in.a, in.b}, {in.c, in.d}}, write[2][2] = {{out.a, out.b}, {out.c, out.d}};
-  SamplingNetwork n;
-  n.phi = Nonlinearity::relu;
-  n.n_outputs = 2;
-  n.W_in = Matrix<float>(4, 2);
-  n.b = Matrix<float>(1, 4);
-  n.W_out = Matrix<float>(2, 4);
-  for (int j = 0; j < 4; ++j) {
-    const double sign = j < 2 ? 1.0 : -1.0;
-    for (int d = 0; d < 2; ++d) {
-      n.W_in(j, d) = static_cast<float>(sign * read[j % 2][d]);
-      n.W_out(d, j) = static_cast<float>(sign * write[d][j % 2]);
-    }
-  }
-  return n;
+  const auto as_matrix = [](const Mat2& m) {
+    Matrix<double> out(2, 2);
+    out(0, 0) = m.a, out(0, 1) = m.b, out(1, 0) = m.c, out(1, 1) = m.d;
+    return out;
+  };
+  return linear_network(as_matrix(in), as_matrix(out));
 }
 
 // x <- B x + noise of covariance Q: stationary covariance by doubling, S = sum B^k Q B^kT.

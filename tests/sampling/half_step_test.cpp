@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "linear_network.hpp"
 #include "sampling/networks.hpp"
 #include "tarn/core/error.hpp"
 
@@ -12,20 +13,11 @@ namespace {
 
 constexpr double k[] = {1.0, 4.0};  // stiffness of the well along each output
 
-// f = -k x as -x + (relu(z) - relu(-z)) (1 - k), z = x.
+// f = -k x.
 SamplingNetwork well() {
-  SamplingNetwork n;
-  n.phi = Nonlinearity::relu;
-  n.n_outputs = 2;
-  n.W_in = Matrix<float>(4, 2);
-  n.b = Matrix<float>(1, 4);
-  n.W_out = Matrix<float>(2, 4);
-  for (int j = 0; j < 4; ++j) {
-    const float sign = j < 2 ? 1.0f : -1.0f;
-    n.W_in(j, j % 2) = sign;
-    n.W_out(j % 2, j) = sign * static_cast<float>(1.0 - k[j % 2]);
-  }
-  return n;
+  Matrix<double> map(2, 2);
+  for (int d = 0; d < 2; ++d) map(d, d) = 1.0 - k[d];
+  return linear_network(map);
 }
 
 struct Setting {

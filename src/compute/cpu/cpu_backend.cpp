@@ -12,6 +12,7 @@
 #include "large_session.hpp"
 #include "small_kernels.hpp"
 #include "small_session.hpp"
+#include "tarn/core/isa_table.hpp"
 #include "tarn/core/log.hpp"
 
 namespace tarn {
@@ -121,15 +122,7 @@ std::int64_t CpuBackend::preferred_tile(const NetworkView& n) const {
   return is_small(n) ? small_kernels(current_isa()).chains_a_pass * n_threads_ : preferred_block_large(n_threads_);
 }
 
-const SmallKernels& small_kernels(Isa isa) {
-#if defined(TARN_HAVE_ISA_x86_64_v4)
-  if (isa == Isa::v4) return x86_64_v4::table;
-#endif
-#if defined(TARN_HAVE_ISA_x86_64_v3)
-  if (isa == Isa::v3) return x86_64_v3::table;
-#endif
-  return x86_64::table;
-}
+const SmallKernels& small_kernels(Isa isa) { TARN_RETURN_OF_ISA(isa, table); }
 
 }  // namespace cpu
 

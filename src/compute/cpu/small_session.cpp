@@ -7,6 +7,7 @@
 #include "dsm_skew.hpp"
 #include "dsm_state.hpp"
 #include "small_network.hpp"
+#include "tarn/core/isa_table.hpp"
 
 namespace tarn::cpu {
 namespace {
@@ -166,15 +167,7 @@ class SmallDsmSession final : public DsmSession {
 
 }  // namespace
 
-const SmallDsmKernels& small_dsm_kernels(Isa isa) {
-#if defined(TARN_HAVE_ISA_x86_64_v4)
-  if (isa == Isa::v4) return x86_64_v4::dsm_table;
-#endif
-#if defined(TARN_HAVE_ISA_x86_64_v3)
-  if (isa == Isa::v3) return x86_64_v3::dsm_table;
-#endif
-  return x86_64::dsm_table;
-}
+const SmallDsmKernels& small_dsm_kernels(Isa isa) { TARN_RETURN_OF_ISA(isa, dsm_table); }
 
 std::unique_ptr<DsmSession> make_small_session(const DsmParameters& initial, const OptimizerSettings& optimizer) {
   return std::make_unique<SmallDsmSession>(initial, optimizer);
