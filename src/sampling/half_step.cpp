@@ -36,6 +36,7 @@ class Pair {
         plan_(plan),
         n_(plan.start.rows),
         D_(plan.start.cols),
+        weights_(half_normals(plan.integrator, plan.dt, plan.friction)),
         lost_(static_cast<std::size_t>(n_), false),
         points_(n_, D_ + plan.inputs.cols),
         f_(n_, D_),
@@ -67,11 +68,8 @@ class Pair {
     const float *a = now_.row(0), *b = now_.row(n_);
     take(fine, a, b);
     take(fine, b, next_.row(0));
-    // With momentum c xi_1 + xi_2, c what friction leaves after half a step; plain normals are just added. Both to variance 1.
-    const double c = has_momentum() ? static_cast<double>(fine.momentum.keep) : 1.0,
-                 norm = 1.0 / std::sqrt(1.0 + c * c);
-    combine(c * norm, a, norm, b, xi_);
-    combine(c * norm, next_.row(0), norm, next_.row(n_), following_);
+    combine(weights_.first, a, weights_.second, b, xi_);
+    combine(weights_.first, next_.row(0), weights_.second, next_.row(n_), following_);
     take(coarse, xi_.data(), following_.data());
     quarantine();
   }
@@ -137,6 +135,7 @@ class Pair {
   Backend& backend_;
   const HalfStepPlan& plan_;
   std::int64_t n_, D_;
+  HalfNormals weights_;
   std::vector<bool> lost_;
   Matrix<float> points_, f_;
   Matrix<float> now_, next_;      // `[2 n, D]` normals of a pair of fine steps, and of the pair after it
@@ -185,6 +184,12 @@ PairedChange change_of(const std::vector<double>& differences) {
 }
 
 }  // namespace
+
+HalfNormals half_normals(Integrator integrator, double dt, double friction) {
+  const double kept = integrator == Integrator::baoab ? std::exp(-0.5 * friction * dt) : 1.0;
+  const double norm = 1.0 / std::sqrt(1.0 + kept * kept);
+  return {kept * norm, norm};
+}
 
 HalfStepCheck check_half_step(Backend& backend, const HalfStepPlan& plan) {
   check_plan(plan);

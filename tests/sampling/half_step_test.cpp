@@ -44,6 +44,20 @@ HalfStepCheck check(const SamplingNetwork& network, const Setting& s, const Half
 // 1 / (k (1 - k dt / 2)), exactly.
 double euler_variance(int d, double dt) { return 1.0 / (k[d] * (1.0 - 0.5 * k[d] * dt)); }
 
+// v <- c v + sqrt(1 - c^2) xi with c = exp(-gamma dt/2), twice, is the step of length dt: c^2 and sqrt(1 - c^4).
+TEST(HalfStep, NormalsOfHalvesComeToThatOfTheStep) {
+  for (const double decay : {0.01, 0.5, 6.0}) {
+    const HalfNormals w = half_normals(Integrator::baoab, 0.3, decay / 0.3);
+    const double c = std::exp(-0.5 * decay), of_half = std::sqrt(1.0 - c * c), of_step = std::sqrt(1.0 - c * c * c * c);
+    EXPECT_NEAR(of_step * w.first, c * of_half, 1e-12);
+    EXPECT_NEAR(of_step * w.second, of_half, 1e-12);
+  }
+  for (const Integrator plain : {Integrator::euler_maruyama, Integrator::leimkuhler_matthews}) {
+    EXPECT_NEAR(half_normals(plain, 0.3, 0.0).first, std::sqrt(0.5), 1e-12);
+    EXPECT_NEAR(half_normals(plain, 0.3, 0.0).second, std::sqrt(0.5), 1e-12);
+  }
+}
+
 // Ten figures at five standard errors: false alarm below 6e-6. A wrong variance of the coarse noise moves them by hundreds.
 TEST(HalfStep, EulersBiasOfTheVarianceIsSeenAndIsOfFirstOrder) {
   for (const double dt : {0.02, 0.1}) {

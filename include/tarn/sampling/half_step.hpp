@@ -43,6 +43,14 @@ struct HalfStepCheck {
             ///< strangers to each other
 };
 
+/// A step's normal is `first xi_1 + second xi_2`, xi those of the two halves of it; first^2 + second^2 = 1.
+struct HalfNormals {
+  double first = 0.0, second = 0.0;
+};
+/// Plain dynamics add the halves up, as Brownian increments do; with momentum it is what two Ornstein-Uhlenbeck steps of `dt/2` come to. `friction` is of
+/// no meaning but for `baoab`.
+HalfNormals half_normals(Integrator integrator, double dt, double friction);
+
 /// With step dt the noise of a step is made of that of the two steps of dt/2 in its place: their sum over sqrt(2) for the plain
 /// dynamics, and with momentum what two Ornstein-Uhlenbeck steps of half the length add up to. Figures are NaN where fewer than two chains stay well.
 /// Throws `Error` where shapes do not fit or a number is out of range.
