@@ -4,12 +4,12 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "dsm_batch.hpp"
 #include "tarn/core/matrix.hpp"
 #include "tarn/models/sampler_only_dsm.hpp"
 #include "tarn/models/trainable.hpp"
+#include "trained_arrays.hpp"
 
 namespace tarn {
 
@@ -27,24 +27,14 @@ class SamplerOnlyTraining final : public TrainableModel {
   void restore(const TrainingState& state) override;
 
  private:
-  /// One trained array and what the optimiser keeps of it.
-  struct Slot {
-    const char* name;
-    Matrix<float>* weights;         ///< in `network_`
-    Matrix<float>* average;         ///< in `average_`
-    const Matrix<float>* gradient;  ///< in `gradient_`
-    std::vector<float> first, second, largest;
-  };
-
   void update(double learning_rate, double gradient_scale);
-  double gradient_norm() const;
 
   OptimizerSettings optimizer_;
   SamplingNetwork network_, average_;
   SamplerOnlyGradient gradient_;
   SamplerOnlyGradients gradients_;
   NoisyBatches batches_;
-  std::vector<Slot> slots_;
+  TrainedArrays arrays_;
   std::int64_t n_updates_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include "tarn/core/diverged.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/core/noise.hpp"
+#include "trained_arrays.hpp"
 
 namespace tarn {
 namespace {
@@ -29,11 +30,11 @@ class Contrastive final : public TrainableModel {
   Contrastive(const SamplingNetwork& initial, const OptimizerSettings& optimizer, const ContrastiveSettings& settings)
       : optimizer_(optimizer), settings_(settings), network_(initial), average_(initial) {
     check(initial, settings);
-    slots_ = {{"W", &network_.W_in, &average_.W_in, &gradient_.W, {}, {}, {}},
-              {"b", &network_.b, &average_.b, &gradient_.b, {}, {}, {}},
-              {"a", &network_.a, &average_.a, &gradient_.a, {}, {}, {}}};
-    if (!initial.v.empty()) slots_.push_back({"v", &network_.v, &average_.v, &gradient_.v, {}, {}, {}});
-    reset_optimizer();
+    std::vector<TrainedArray> arrays{{"W", &network_.W_in, &average_.W_in, &gradient_.W},
+                                     {"b", &network_.b, &average_.b, &gradient_.b},
+                                     {"a", &network_.a, &average_.a, &gradient_.a}};
+    if (!initial.v.empty()) arrays.push_back({"v", &network_.v, &average_.v, &gradient_.v});
+    arrays_ = TrainedArrays(std::move(arrays));
   }
 
   void run(BatchSource& source, const DsmLevel&, std::int64_t batch_size, std::uint64_t seed, std::int64_t first_step,
@@ -50,22 +51,14 @@ class Contrastive final : public TrainableModel {
       const auto reading = room_.compute(network_, batch_, particles_, gradient_);
       losses[i] = {reading.reconstruction, reading.gap, 0.0};
       if (!std::isfinite(reading.gap)) stop(step);
-      double scale = 1.0;
-      if (optimizer_.clip_norm > 0.0) {
-        losses[i].gradient_norm = gradient_norm();
-        if (losses[i].gradient_norm > optimizer_.clip_norm) scale = optimizer_.clip_norm / losses[i].gradient_norm;
-      }
-      update(learning_rates[i], scale);
+      update(learning_rates[i], arrays_.clip(optimizer_.clip_norm, losses[i].gradient_norm));
     }
   }
 
   SamplingNetwork network() const override { return network_; }
   SamplingNetwork averaged_network() const override { return optimizer_.ema > 0.0 ? average_ : network_; }
   void reset_optimizer() override {
-    for (Slot& slot : slots_) {
-      for (Matrix<float>* moments : {&slot.first, &slot.second, &slot.largest})
-        *moments = Matrix<float>(slot.weights->rows(), slot.weights->cols());
-    }
+    arrays_.reset();
     n_updates_ = 0;
   }
   void reset_average() override { average_ = network_; }
@@ -73,14 +66,12 @@ class Contrastive final : public TrainableModel {
   TrainingState state() const override {
     TrainingState state;
     state.n_updates = n_updates_;
-    for_each_array(*this, [&](const std::string& name, const Matrix<float>& array) { state.arrays[name] = array; });
+    arrays_.put(optimizer_.amsgrad, state);
     if (!particles_.empty()) state.arrays["particles.x"] = particles_;
     return state;
   }
   void restore(const TrainingState& state) override {
-    for_each_array(*this, [&](const std::string& name, Matrix<float>& array) {
-      array = state.at(name, array.rows(), array.cols());
-    });
+    arrays_.take(optimizer_.amsgrad, state);
     particles_ = {};
     if (state.arrays.contains("particles.x"))
       particles_ = state.at("particles.x", settings_.n_particles, network_.n_outputs);
@@ -94,27 +85,6 @@ class Contrastive final : public TrainableModel {
   }
 
  private:
-  /// One trained array and what the optimiser keeps of it.
-  struct Slot {
-    const char* name;
-    Matrix<float>* weights;         ///< in `network_`
-    Matrix<float>* average;         ///< in `average_`
-    const Matrix<float>* gradient;  ///< in `gradient_`
-    Matrix<float> first, second, largest;
-  };
-
-  template <class Self, class F>
-  static void for_each_array(Self& self, F f) {
-    for (auto& slot : self.slots_) {
-      const std::string suffix = std::string(".") + slot.name;
-      f("weights" + suffix, *slot.weights);
-      f("average" + suffix, *slot.average);
-      f("first_moment" + suffix, slot.first);
-      f("second_moment" + suffix, slot.second);
-      if (self.optimizer_.amsgrad) f("largest_second_moment" + suffix, slot.largest);
-    }
-  }
-
   // Particle i starts at a row of the batch, smeared as outputs are.
   void start_particle(std::int64_t i, energy::ParticleNoise noise) {
     Matrix<float> normals(1, network_.n_outputs);
@@ -156,23 +126,13 @@ class Contrastive final : public TrainableModel {
         step, n_bad, particles_.rows());
   }
 
-  double gradient_norm() const {
-    double square = 0.0;
-    for (const Slot& slot : slots_) {
-      for (std::int64_t i = 0; i < slot.gradient->size(); ++i)
-        square += static_cast<double>(slot.gradient->data()[i]) * static_cast<double>(slot.gradient->data()[i]);
-    }
-    return std::sqrt(square);
-  }
-
   void update(double learning_rate, double gradient_scale) {
     AdamStep step = adam_step(optimizer_, learning_rate, ++n_updates_);
     step.gradient_scale = static_cast<float>(gradient_scale);
-    for (Slot& slot : slots_) {
+    for (TrainedArray& a : arrays_) {
       energy::kernels(current_isa())
-          .adam(
-              step, slot.weights->size(), slot.gradient->data(),
-              {slot.weights->data(), slot.first.data(), slot.second.data(), slot.largest.data(), slot.average->data()});
+          .adam(step, a.weights->size(), a.gradient->data(),
+                {a.weights->data(), a.first.data(), a.second.data(), a.largest.data(), a.average->data()});
     }
   }
 
@@ -183,7 +143,7 @@ class Contrastive final : public TrainableModel {
   energy::GradientRoom room_;
   energy::ParticleRoom walk_;
   Matrix<float> batch_, particles_;
-  std::vector<Slot> slots_;
+  TrainedArrays arrays_;
   std::int64_t n_updates_ = 0;
 };
 

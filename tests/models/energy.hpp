@@ -31,6 +31,17 @@ inline SamplingNetwork energy_network(ModelKind kind, std::int64_t D, std::int64
   return network;
 }
 
+/// `n * n` points of the plane from -reach to reach, for sums in place of integrals.
+inline Matrix<float> square_grid(std::int64_t n, double reach) {
+  Matrix<float> grid(n * n, 2);
+  const double h = 2.0 * reach / static_cast<double>(n - 1);
+  for (std::int64_t i = 0; i < n * n; ++i) {
+    grid(i, 0) = static_cast<float>(-reach + h * static_cast<double>(i / n));
+    grid(i, 1) = static_cast<float>(-reach + h * static_cast<double>(i % n));
+  }
+  return grid;
+}
+
 /// An rbm as what it is: a mixture of 2^N Gaussians N(a + h W, s^2 I) of weights exp(b . h + |a + h W|^2 / 2s^2 - |a|^2 / 2s^2).
 struct RbmMixture {
   std::vector<std::vector<double>> means;

@@ -121,11 +121,7 @@ TEST(EnergyLikelihood, LogZOfAnEbmIsTheIntegral) {
     const SamplingNetwork ebm = energy_network(ModelKind::ebm, 2, 6, 0.6, 1.0, phi);
     constexpr std::int64_t n = 801;
     constexpr double reach = 12.0, h = 2.0 * reach / (n - 1);
-    Matrix<float> grid(n * n, 2);
-    for (std::int64_t i = 0; i < n * n; ++i) {
-      grid(i, 0) = static_cast<float>(-reach + h * static_cast<double>(i / n));
-      grid(i, 1) = static_cast<float>(-reach + h * static_cast<double>(i % n));
-    }
+    const Matrix<float> grid = square_grid(n, reach);
     double sum = 0.0;  // the trapezium rule is exact to rounding for what has died out at the edges
     for (const double F : free_energies(ebm, grid)) sum += std::exp(-F);
     const LogPartition found = annealed_log_partition(ebm, {{0.0, 0.0}, {2.0, 2.0}}, annealing(300, 200), 4);

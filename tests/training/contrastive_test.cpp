@@ -213,11 +213,7 @@ TEST(Contrastive, AnRbmComesNearTheBestLikelihood) {
 double log_likelihood_by_quadrature(const SamplingNetwork& network, const Matrix<float>& test) {
   constexpr std::int64_t n = 401;
   constexpr double reach = 6.0, h = 2.0 * reach / (n - 1);
-  Matrix<float> grid(n * n, 2);
-  for (std::int64_t i = 0; i < n * n; ++i) {
-    grid(i, 0) = static_cast<float>(-reach + h * static_cast<double>(i / n));
-    grid(i, 1) = static_cast<float>(-reach + h * static_cast<double>(i % n));
-  }
+  const Matrix<float> grid = square_grid(n, reach);
   double sum = 0.0;
   for (const double F : free_energies(network, grid)) sum += std::exp(-F);
   return -mean_free_energy(network, test) - std::log(sum * h * h);
