@@ -221,32 +221,31 @@ ReportSection& section(Report& report, const std::string& heading) {
 
 ReportTable results_table(const EvaluationOutcome& outcome) {
   ReportTable table;
-  table.columns = {"figure of merit", "value", "floor", "beside the floor", "remark"};
+  table.columns = {"figure of merit", "value", "95 % interval", "floor", "beside the floor", "remark"};
   for (const Metric& metric : outcome.metrics) {
     if (metric.quality || judge(metric)) continue;
     table.rows.push_back(
-        {metric.label,
+        {metric.label, text_of(metric.value),
          metric.interval && !std::isnan(metric.interval->low)
-             ? fmt::format("{} [{}, {}]", text_of(metric.value), number_text(metric.interval->low, 3),
-                           number_text(metric.interval->high, 3))
-             : text_of(metric.value),
+             ? fmt::format("{} to {}", number_text(metric.interval->low), number_text(metric.interval->high))
+             : "",
          std::isnan(metric.floor) ? "" : fmt::format("{:.3g} ± {:.2g}", metric.floor, metric.floor_deviation),
          beside_floor(metric), metric.note});
   }
-  const auto drop = [&](std::size_t column) {
-    if (std::ranges::any_of(table.rows, [&](const auto& row) { return !row[column].empty(); })) return;
-    table.columns.erase(table.columns.begin() + static_cast<std::ptrdiff_t>(column));
-    for (auto& row : table.rows) row.erase(row.begin() + static_cast<std::ptrdiff_t>(column));
+  const auto is_empty = [&](std::size_t column) {
+    return std::ranges::none_of(table.rows, [&](const auto& row) { return !row[column].empty(); });
   };
-  const bool floors = std::ranges::any_of(outcome.metrics, [](const Metric& m) { return !std::isnan(m.floor); });
-  for (const std::size_t column : {4, 3, 2}) drop(column);
-  if (floors)
+  if (!is_empty(3))
     table.note =
         "Floor: what exact draws reach at the same count, mean and standard deviation of one replicate. At the floor: "
         "within three deviations of it.";
-  if (std::ranges::any_of(outcome.metrics, [](const Metric& m) { return m.interval.has_value(); }))
-    table.note += fmt::format("{}In brackets 95 % intervals for the chains' draws, by half-samples.",
-                              table.note.empty() ? "" : " ");
+  if (!is_empty(2))
+    table.note += fmt::format("{}Intervals are for the chains' draws, by half-samples.", table.note.empty() ? "" : " ");
+  for (const std::size_t column : {5, 4, 3, 2}) {
+    if (!is_empty(column)) continue;
+    table.columns.erase(table.columns.begin() + static_cast<std::ptrdiff_t>(column));
+    for (auto& row : table.rows) row.erase(row.begin() + static_cast<std::ptrdiff_t>(column));
+  }
   return table;
 }
 
