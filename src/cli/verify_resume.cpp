@@ -18,6 +18,7 @@
 #include "tarn/core/error.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
+#include "tarn/experiment/sweep.hpp"
 #include "tarn/io/draws.hpp"
 #include "tarn/io/file.hpp"
 
@@ -82,15 +83,15 @@ bool can_resume(const fs::path& run) {
   });
 }
 
-// Files that differ or stand in one folder only; log, timing and the page with it hold wall-clock values.
+// Files that differ or stand in one folder only, but for those that hold times.
 std::vector<std::string> differences(const fs::path& a, const fs::path& b) {
   std::vector<std::string> found;
-  const auto names = [](const fs::path& folder) {
+  const std::vector<std::string> timed = files_with_times(load_config((a / "config.toml").string()));
+  const auto names = [&](const fs::path& folder) {
     std::vector<std::string> all;
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
       const std::string name = fs::relative(entry.path(), folder).string();
-      if (entry.is_regular_file() && name != "log.txt" && name != "timing.jsonl" && name != "report.html")
-        all.push_back(name);
+      if (entry.is_regular_file() && std::ranges::find(timed, name) == timed.end()) all.push_back(name);
     }
     std::sort(all.begin(), all.end());
     return all;

@@ -287,4 +287,11 @@ std::vector<std::string> sweep_plan(Config config, const RunOptions& options) {
   return lines;
 }
 
+std::vector<std::string> files_with_times(const Config& config) {
+  std::vector<std::string> files{"log.txt", "report.html", "timing.jsonl"};
+  if (is_sweep(config) && is_learning(config))
+    files.insert(files.end(), {"report.json", "figures/learning.png", "figures/learning.svg"});
+  return files;
+}
+
 }  // namespace tarn

@@ -276,6 +276,33 @@ TEST_F(Cli, ARunKilledAtRandomMomentsEndsWithTheSameBytes) {
   EXPECT_THAT(nothing.err, HasSubstr("the unbroken run ended with exit code 2"));
 }
 
+// Particles of contrastive divergence and their optimiser, and a study of several models point by point.
+TEST_F(Cli, RivalsKilledAtRandomMomentsEndWithTheSameBytes) {
+  Matrix<float> rows(400, 3);
+  fill_normals(3, Stream::evaluation, 0, 0, 1, rows);
+  write_npy(folder / "rows.npy", rows.view());
+  const std::string data = "[data]\nkind = \"npy\"\npath = \"rows.npy\"\n",
+                    likelihood =
+                        "[evaluation]\nlikelihood_data = 20\nlikelihood_chains = 8\nlikelihood_temperatures = 10\n";
+  for (const std::string kind : {"rbm", "ebm"}) {
+    test::write_text(folder / "rival.toml", data + "[model]\nkind = \"" + kind +
+                                                "\"\nneurons = 12\n[training]\nepochs = 60\nbatch_size = 40\n"
+                                                "[sampling]\nchains = 50\nsteps = 3000\n" +
+                                                likelihood);
+    const Outcome outcome = tarn("-q verify-resume rival.toml --kills 4");
+    EXPECT_EQ(outcome.code, 0) << kind << "\n" << outcome.err;
+  }
+  std::string study = data + likelihood +
+                      "[training]\nepochs = 40\nbatch_size = 40\n[sampling]\nchains = 60\nsteps = 200\n"
+                      "[sweep]\nstudy = \"learning\"\nseeds = 2\nlooks = 3\ntest_items = 100\nlevels = [0.0]\n";
+  for (const std::string kind : {"rbm", "ebm"})
+    study +=
+        "[[sweep.targets]]\nname = \"" + kind + "\"\n[sweep.targets.model]\nkind = \"" + kind + "\"\nneurons = 12\n";
+  test::write_text(folder / "study.toml", study);
+  const Outcome outcome = tarn("-q verify-resume study.toml --kills 3");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
 // Waits for the first checkpoint of a run that would take minutes, then sends a signal.
 TEST_F(Cli, SignalsSaveAndStop) {
   const std::string run = "run tiny.toml --out long --set sampling.steps=400000000 --set checkpoint.minutes=100";

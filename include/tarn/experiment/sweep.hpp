@@ -1,4 +1,5 @@
-// The capacity experiment: one network class at many sizes, on several laws, beside classes without a reservoir (docs/capacity.md).
+// Studies of many networks in one run folder: the capacity experiment, one network class at many sizes, on several laws, beside classes
+// without a reservoir (docs/capacity.md); learning curves of several models on one data set (docs/rivals.md).
 #pragma once
 
 #include <filesystem>
@@ -19,5 +20,9 @@ RunOutcome resume_sweep(const std::filesystem::path& folder, const ResumeOptions
 
 /// What `run_sweep` would do, in lines for a person.
 std::vector<std::string> sweep_plan(Config config, const RunOptions& options);
+
+/// Files of a run folder, relative to it, that hold times, and so differ between equal runs: log, timing and page, and of a learning study
+/// what is drawn and told over seconds.
+std::vector<std::string> files_with_times(const Config& config);
 
 }  // namespace tarn
