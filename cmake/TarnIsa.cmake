@@ -1,7 +1,7 @@
 # Hot files are compiled once per instruction set, each copy in a namespace of its own, and chosen at start.
 include(CheckCXXCompilerFlag)
 set(TARN_ISAS "x86_64;x86_64_v3;x86_64_v4" CACHE STRING
-  "Instruction sets to compile hot files for; x86_64, the baseline, is always among them")
+  "Instruction sets to compile hot files for; x86_64, the baseline, is always among them, unless TARN_BUILD_ONCE")
 set(TARN_ISA_FLAGS_x86_64 "")
 set(TARN_ISA_FLAGS_x86_64_v3 -march=x86-64-v3)
 set(TARN_ISA_FLAGS_x86_64_v4 -march=x86-64-v4 -mprefer-vector-width=512)
@@ -21,6 +21,12 @@ foreach(isa ${TARN_ISAS})
     endif()
   endif()
 endforeach()
+if(TARN_BUILD_ONCE AND NOT "x86_64" IN_LIST TARN_ISAS)
+  list(LENGTH tarn_isas n_isas)
+  if(n_isas GREATER 1)
+    list(REMOVE_ITEM tarn_isas x86_64)  # a copy that would not run
+  endif()
+endif()
 message(STATUS "tarn: instruction sets: ${tarn_isas}")
 
 # tarn_add_isa_sources(target files...): adds each file once per instruction set, with TARN_ISA set to its name.
@@ -32,9 +38,6 @@ function(tarn_add_isa_sources target)
     target_include_directories(${target}_${isa} PRIVATE $<TARGET_PROPERTY:${target},INCLUDE_DIRECTORIES>)
     # GCC 12's own AVX-512 header trips -Wuninitialized (GCC bug 105593)
     target_compile_options(${target}_${isa} PRIVATE ${TARN_ISA_FLAGS_${isa}} -Wno-uninitialized $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
-    if(TARN_BUILD_ONCE AND isa STREQUAL "x86_64" AND NOT tarn_isas STREQUAL "x86_64")
-      target_compile_options(${target}_${isa} PRIVATE -O1)  # not the copy that will run
-    endif()
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_${isa}>)
     target_compile_definitions(${target} PRIVATE TARN_HAVE_ISA_${isa})
   endforeach()

@@ -38,11 +38,12 @@ if(TARN_FUZZ)
     "-fsanitize-coverage-ignorelist=${PROJECT_SOURCE_DIR}/tests/fuzz/coverage_ignore.txt")
 endif()
 
-# tarn_add_library(area SOURCES ... PUBLIC libs... PRIVATE libs...): one static library a folder; its links are the layering.
-# Precompiled headers and one unit for the command line: together some minutes of processor time in a first build. Each change of a file
-# then compiles more, and ccache cannot help, so that it is for builds that happen once (scripts/quickstart.sh).
+# Precompiled headers, one unit for the command line, less optimisation of what only coordinates, no baseline beside the instruction set
+# asked for: together some minutes of processor time in a first build. Each change of a file then compiles more, ccache cannot help, and
+# the program runs on machines like this one alone, so that it is for builds that happen once (scripts/quickstart.sh).
 option(TARN_BUILD_ONCE "Make the first build fast and later ones slow" OFF)
 
+# tarn_add_library(area SOURCES ... PUBLIC libs... PRIVATE libs...): one static library a folder; its links are the layering.
 function(tarn_add_library area)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(tarn_${area} STATIC ${ARG_SOURCES})
@@ -54,6 +55,9 @@ function(tarn_add_library area)
   if(TARN_BUILD_ONCE)
     # GCC 12 judges inlined strings wrongly, and takes a precompiled header of the system for one of ours
     target_compile_options(tarn_${area} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds -Wno-restrict -Wno-stringop-overread -Wno-stringop-overflow>)
+    if(area MATCHES "^(experiment|io|report)$")
+      target_compile_options(tarn_${area} PRIVATE -O1)
+    endif()
     target_precompile_headers(tarn_${area} PRIVATE <algorithm> <cmath> <filesystem> <functional> <map> <memory> <optional> <span> <string> <vector> <fmt/format.h>)
     if("nlohmann_json::nlohmann_json" IN_LIST ARG_PRIVATE)
       target_precompile_headers(tarn_${area} PRIVATE <nlohmann/json.hpp>)

@@ -15,6 +15,8 @@ constexpr std::string_view names[] = {"x86-64", "x86-64-v3", "x86-64-v4"};
 
 Isa parse(const std::string& name) {
   const auto available = available_isas();
+  if (available.empty())
+    fail("this tarn was built for another processor (-DTARN_BUILD_ONCE=ON, for one instruction set alone); build it here");
   if (name.empty()) return available.back();
   const auto* found = std::find(std::begin(names), std::end(names), name);
   if (found == std::end(names)) {
@@ -40,7 +42,10 @@ std::atomic<Isa>& current() {
 std::string_view name_of(Isa isa) { return names[static_cast<std::size_t>(isa)]; }
 
 std::vector<Isa> available_isas() {
-  std::vector<Isa> isas{Isa::baseline};
+  std::vector<Isa> isas;
+#if defined(TARN_HAVE_ISA_x86_64)
+  isas.push_back(Isa::baseline);
+#endif
 #if defined(TARN_HAVE_ISA_x86_64_v3)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))

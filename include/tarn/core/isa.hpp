@@ -13,7 +13,8 @@ enum class Isa : std::uint8_t { baseline, v3, v4 };
 
 /// "x86-64", "x86-64-v3", "x86-64-v4".
 std::string_view name_of(Isa isa);
-/// Levels that were compiled in and that this machine runs, lowest first.
+/// Levels that were compiled in and that this machine runs, lowest first; none for a build that was made for another machine alone
+/// (TARN_BUILD_ONCE), where all functions below throw `Error`.
 std::vector<Isa> available_isas();
 /// The level in use: the best available one, unless `use_isa` or the environment variable TARN_ISA names another.
 Isa current_isa();
