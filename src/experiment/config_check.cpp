@@ -236,18 +236,18 @@ void check_against_data(const Config& config, const DataFacts& facts) {
     expect(facts.n_inputs == 0, config, "model.kind",
            "{} takes no inputs, the data have {}; allowed: reservoir_sampler", config.model.kind, facts.n_inputs);
   }
-  if (training.quality.start == "noise_score") {
-    const std::string key = "training.quality.start";
+  if (training.quality.start != "random") {
+    const std::string key = "training.quality.start", &start = training.quality.start;
+    const std::string& phi = config.model.nonlinearity;
     expect(!is_sampler_only(config), config, key, "{} has no output weights to start with; allowed: random",
            config.model.kind);
     expect(training.init.empty(), config, key, "the weights come from training.init; allowed: random");
-    expect(training.quality.output_scaling == "inverse_sigma2", config, key,
+    expect(phi == "relu" || phi == "leaky_relu" || phi == "softplus", config, key,
+           "\"{}\" needs relu, leaky_relu or softplus, found {}", start, phi);
+    expect(start != "noise_score" || training.quality.output_scaling == "inverse_sigma2", config, key,
            "\"noise_score\" needs training.quality.output_scaling = \"inverse_sigma2\", found \"{}\"",
            training.quality.output_scaling);
-    const std::string& phi = config.model.nonlinearity;
-    expect(phi == "relu" || phi == "leaky_relu" || phi == "softplus", config, key,
-           "\"noise_score\" needs relu, leaky_relu or softplus, found {}", phi);
-    expect(config.model.neurons >= 2 * facts.n_outputs, config, key,
+    expect(start != "noise_score" || config.model.neurons >= 2 * facts.n_outputs, config, key,
            "\"noise_score\" takes two neurons for each of the {} outputs, found {} in all", facts.n_outputs,
            config.model.neurons);
   }

@@ -110,6 +110,7 @@ SamplingNetwork starting_network(const Config& config, const PreparedData& data)
                                     : initial_network(kind, phi, data.n_outputs, data.n_inputs, m.neurons,
                                                       config.run.seed, {q.input_gain, q.bias_gain});
     if (q.start == "noise_score") start_from_noise_score(network, q.input_gain);
+    if (q.start == "pairs") start_in_pairs(network);
   } else {
     network = load_network(config.training.init, {phi, kind});
     if (network.n_outputs != data.n_outputs || network.n_inputs != data.n_inputs) {

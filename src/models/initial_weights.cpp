@@ -20,6 +20,18 @@ void check_gain(double gain, std::string_view name) {
   if (!(std::isfinite(gain) && gain > 0.0)) fail_usage("{} is {}; it must be finite and above 0", name, gain);
 }
 
+// Where phi(u) - phi(-u) is a straight line; throws for other networks.
+void check_pairs(const SamplingNetwork& network) {
+  if (network.kind != ModelKind::reservoir_sampler) {
+    fail_usage("a {} network has no output weights to start with", name_of(network.kind));
+  }
+  if (network.phi != Nonlinearity::relu && network.phi != Nonlinearity::leaky_relu &&
+      network.phi != Nonlinearity::softplus) {
+    fail_usage("pairs of {} neurons do not add up to a straight line; allowed: relu, leaky_relu, softplus",
+               name_of(network.phi));
+  }
+}
+
 }  // namespace
 
 SamplingNetwork initial_network(ModelKind kind, Nonlinearity phi, std::int64_t D, std::int64_t U, std::int64_t N,
@@ -67,18 +79,12 @@ SamplingNetwork initial_network(ModelKind kind, Nonlinearity phi, std::int64_t D
 
 void start_from_noise_score(SamplingNetwork& network, double input_gain) {
   check_gain(input_gain, "input_gain");
+  check_pairs(network);
   const std::int64_t D = network.n_outputs, N = network.W_in.rows();
-  const Nonlinearity phi = network.phi;
-  if (network.kind != ModelKind::reservoir_sampler) {
-    fail_usage("a {} network has no output weights to start with", name_of(network.kind));
-  }
-  if (phi != Nonlinearity::relu && phi != Nonlinearity::leaky_relu && phi != Nonlinearity::softplus) {
-    fail_usage("pairs of {} neurons do not add up to a straight line; allowed: relu, leaky_relu, softplus",
-               name_of(phi));
-  }
   if (N < 2 * D) fail_usage("{} neurons cannot pair up for {} outputs; allowed: {} or more", N, D, 2 * D);
 
-  const double weight = input_gain / std::sqrt(3.0), slope = phi == Nonlinearity::leaky_relu ? 1.0 + leaky_slope : 1.0;
+  const double weight = input_gain / std::sqrt(3.0),
+               slope = network.phi == Nonlinearity::leaky_relu ? 1.0 + leaky_slope : 1.0;
   std::fill_n(network.W_out.data(), network.W_out.size(), 0.0f);
   for (std::int64_t i = 0; i < 2 * D; ++i) {
     const double sign = i % 2 == 0 ? 1.0 : -1.0;
@@ -87,6 +93,15 @@ void start_from_noise_score(SamplingNetwork& network, double input_gain) {
     network.b(0, i) = 0.0f;
     network.W_out(i / 2, i) = static_cast<float>(-sign / (slope * weight));
   }
+}
+
+void start_in_pairs(SamplingNetwork& network) {
+  check_pairs(network);
+  for (std::int64_t i = 1; i < network.W_in.rows(); i += 2) {
+    for (std::int64_t k = 0; k < network.W_in.cols(); ++k) network.W_in(i, k) = -network.W_in(i - 1, k);
+    network.b(0, i) = -network.b(0, i - 1);
+  }
+  std::fill_n(network.W_out.data(), network.W_out.size(), 0.0f);
 }
 
 }  // namespace tarn

@@ -1,4 +1,5 @@
 // What the recipes fill in, held against the published settings and the table of recommended ones; noise levels.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -119,18 +120,29 @@ TEST(Recipe, RecommendedImages) {
               testing::Contains(HasSubstr("[training.quality] output_scaling = \"inverse_sigma2\", confinement = 8")));
   EXPECT_EQ(config.training.noise.levels, 33);
   EXPECT_EQ(config.training.epochs, 32);
-  EXPECT_EQ(config.training.quality.input_gain, 6.0);
-  EXPECT_EQ(config.training.quality.bias_gain, 3.0);
+  const OptimizerConfig& optimizer = config.training.optimizer;
+  EXPECT_EQ(optimizer.lr, 5e-4);
+  EXPECT_EQ(optimizer.lr_schedule, "constant");
+  EXPECT_EQ(optimizer.ema, 0.998);
+  EXPECT_FALSE(optimizer.restart_per_level);
+  EXPECT_EQ(config.training.quality.input_gain, 1.5);
+  EXPECT_EQ(config.training.quality.bias_gain, 1.5);
+  EXPECT_EQ(config.training.quality.start, "pairs");
   EXPECT_EQ(config.sampling.annealed.steps_per_level, 5);
   EXPECT_EQ(config.evaluation.last_level_steps, 2000);
 }
 
-// 2e-3 sends all chains of mnist_pixels (D = 784) beyond 1.2 times the largest norm; 5e-4 does not.
-TEST(Recipe, ManyDimensionsGetASmallerLearningRate) {
-  for (const auto& [D, rate] : {std::pair<std::int64_t, double>{300, 2e-3}, {500, 2e-3}, {501, 5e-4}, {3136, 5e-4}}) {
-    const DataFacts facts{.n_outputs = D, .n_items = 60000, .is_image = true};
-    EXPECT_EQ(resolved(kImages, facts).training.optimizer.lr, rate) << D;
-  }
+TEST(Recipe, NeuronsPairWhereTheirSumIsAStraightLine) {
+  const auto start = [](const std::vector<std::string>& more) {
+    return resolved(kImages, kImageFacts, more).training.quality.start;
+  };
+  for (const char* phi : {"relu", "leaky_relu", "softplus"})
+    EXPECT_EQ(start({fmt::format("model.nonlinearity={}", phi)}), "pairs");
+  for (const char* phi : {"tanh", "sigmoid"}) EXPECT_EQ(start({fmt::format("model.nonlinearity={}", phi)}), "random");
+  EXPECT_EQ(start({"training.init=w.safetensors"}), "random");
+  EXPECT_EQ(start({"training.recipe=published"}), "random");
+  EXPECT_EQ(start({"model.kind=sampler_only_sc"}), "random");
+  EXPECT_EQ(resolved(kPeak, kPeakFacts).training.quality.start, "random");
 }
 
 TEST(Recipe, GivenKeysStay) {
@@ -233,6 +245,8 @@ TEST(Recipe, RefusesWhatDoesNotFitTheData) {
   EXPECT_THAT(start({"model.nonlinearity=tanh"}), HasSubstr("needs relu, leaky_relu or softplus, found tanh"));
   EXPECT_THAT(start({"training.quality.output_scaling=none"}), HasSubstr("inverse_sigma2\", found \"none\""));
   EXPECT_THAT(start({"training.init=w.safetensors"}), HasSubstr("come from training.init"));
+  EXPECT_THAT(refusal(kImages, kImageFacts, {"training.quality.start=pairs", "model.nonlinearity=tanh"}),
+              HasSubstr("\"pairs\" needs relu, leaky_relu or softplus, found tanh"));
   EXPECT_THAT(start({"model.kind=sampler_only_sc", "model.neurons=100"}), HasSubstr("no output weights"));
   Config config = parse_config(kPeak, "a.toml");
   EXPECT_THROW(resolve(config, {.n_outputs = 0, .n_items = 5}), Error);

@@ -124,6 +124,37 @@ TEST(InitialWeights, NoiseScoreStartsAsMinusX) {
     EXPECT_THROW(start_from_noise_score(*network, 1.0), UsageError);
 }
 
+// Pairs of neurons with output weights v and -v add up to v . (w x + b), a straight line: up to the rounding of N products.
+TEST(InitialWeights, PairsAreStraightLines) {
+  constexpr std::int64_t D = 3, U = 2, N = 21;
+  for (const Nonlinearity phi : {Nonlinearity::relu, Nonlinearity::softplus}) {
+    SamplingNetwork network = initial_network(ModelKind::reservoir_sampler, phi, D, U, N, seed);
+    const SamplingNetwork fresh = network;
+    start_in_pairs(network);
+    network.validate();
+    for (std::int64_t k = 0; k < network.W_out.size(); ++k) ASSERT_EQ(network.W_out.data()[k], 0.0f);
+    const std::vector<float> state{0.7f, -1.9f, 0.02f, 5.0f, -3.0f};
+    double sum = 0.0, line = 0.0;
+    for (std::int64_t i = 0; i < N; ++i) {
+      double u = network.b(0, i), kept = fresh.b(0, i);
+      for (std::int64_t k = 0; k < D + U; ++k) {
+        u += double{network.W_in(i, k)} * state[static_cast<std::size_t>(k)];
+        kept += double{fresh.W_in(i, k)} * state[static_cast<std::size_t>(k)];
+      }
+      if (i % 2 == 0) ASSERT_EQ(u, kept) << i;
+      if (i == N - 1) break;  // alone
+      const double v = 0.1 * static_cast<double>(i / 2 + 1);
+      sum += dispatch(phi, [&](auto p) { return (i % 2 == 0 ? v : -v) * activate<p>(static_cast<float>(u)); });
+      if (i % 2 == 0) line += v * kept;
+    }
+    EXPECT_NEAR(sum, line, 1e-5) << name_of(phi);
+  }
+  SamplingNetwork bounded = initial_network(ModelKind::reservoir_sampler, Nonlinearity::tanh, 1, 0, 4, seed),
+                  plain = initial_network(ModelKind::sampler_only_fr, Nonlinearity::relu, 2, 0, 2, seed);
+  EXPECT_THROW(start_in_pairs(bounded), UsageError);
+  EXPECT_THROW(start_in_pairs(plain), UsageError);
+}
+
 TEST(InitialWeights, WrongSizesAndGainsAreRefused) {
   EXPECT_THROW(reservoir(0, 0, 5), UsageError);
   EXPECT_THROW(reservoir(1, -1, 5), UsageError);

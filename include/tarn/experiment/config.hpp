@@ -173,7 +173,7 @@ struct QualityConfig {
   std::vector<double> confinement_radius{1.3, 13.0};  ///< two factors of (largest data norm + sigma sqrt(D))
   double input_gain = 1.0;                            ///< multiplies the initial W_in
   double bias_gain = 1.0;                             ///< multiplies the initial b
-  std::string start = "random";                       ///< random, noise_score
+  std::string start = "random";                       ///< random, noise_score, pairs
   bool operator==(const QualityConfig&) const = default;
 };
 
