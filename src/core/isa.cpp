@@ -16,7 +16,9 @@ constexpr std::string_view names[] = {"x86-64", "x86-64-v3", "x86-64-v4"};
 Isa parse(const std::string& name) {
   const auto available = available_isas();
   if (available.empty())
-    fail("this tarn was built for another processor (-DTARN_BUILD_ONCE=ON, for one instruction set alone); build it here");
+    fail(
+        "this tarn was built for another processor (-DTARN_BUILD_ONCE=ON, for one instruction set alone); build it "
+        "here");
   if (name.empty()) return available.back();
   const auto* found = std::find(std::begin(names), std::end(names), name);
   if (found == std::end(names)) {

@@ -3,11 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "compute/large_reference.hpp"
 #include "cuda/device.hpp"
 #include "message_of.hpp"
 #include "sampling/chain_resume_checks.hpp"
+#include "tarn/models/energy_model.hpp"
 
 namespace tarn {
 namespace {
@@ -66,6 +70,51 @@ TEST_P(ChainsOnDevice, EveryPauseIsAPlaceToGoOn) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, ChainsOnDevice, testing::ValuesIn(test::kinds_of_run()),
                          [](const auto& tested) { return tested.param.name; });
+
+// The drift of an RBM and of an energy is downhill in their free energy (double, on the host), and steps are those of the CPU: bit by bit
+// where kernels are fused (D = 3), up to the rounding of products elsewhere.
+TEST(EnergyBasedOnDevice, MoveDownTheirFreeEnergy) {
+  TARN_NEEDS_DEVICE();
+  const auto cuda = test::cuda_backend(), cpu = make_cpu_backend(1);
+  const std::pair<ModelKind, Nonlinearity> kinds[] = {{ModelKind::rbm, Nonlinearity::sigmoid},
+                                                      {ModelKind::ebm, Nonlinearity::sigmoid},
+                                                      {ModelKind::ebm, Nonlinearity::tanh}};
+  for (const auto& [kind, phi] : kinds) {
+    for (const std::int64_t D : {3, 24}) {
+      SCOPED_TRACE(testing::Message() << name_of(kind) << ' ' << name_of(phi) << ", D = " << D);
+      constexpr std::int64_t n = 21, N = 37;
+      SamplingNetwork network = initial_energy_network(kind, phi, D, N, 0.4, 7);
+      network.b = test::normal_matrix(1, N, 3);
+      network.a = test::normal_matrix(1, D, 4);
+      if (kind == ModelKind::ebm) network.v = test::normal_matrix(1, N, 5);
+      const test::Prepared on_device(*cuda, network), on_host(*cpu, network);
+
+      const Matrix<float> start = test::normal_matrix(n, D, 6);
+      Matrix<double> x(n, D), force(n, D);
+      std::copy_n(start.data(), start.size(), x.data());
+      std::vector<double> energy(n);
+      EnergyFunction(network).read(x, energy, force);
+      Matrix<float> drift(n, D);
+      cuda->drift(*on_device.network, start, drift);
+      for (std::int64_t k = 0; k < drift.size(); ++k) {
+        const double expected = force.data()[k];
+        ASSERT_NEAR(drift.data()[k], expected, 2e-5 * (1.0 + std::fabs(expected))) << k;
+      }
+
+      LangevinSteps steps;
+      steps.seed = 9;
+      steps.dt = 0.02f;
+      steps.n_steps = 20;
+      Matrix<float> found = start, expected = start;
+      std::vector<std::int64_t> bad(n, -1);
+      cuda->advance(*on_device.network, steps, {found, {}, {}, bad.data()});
+      cpu->advance(*on_host.network, steps, {expected, {}, {}, bad.data()});
+      expect_close({found.data(), found.data() + found.size()}, {expected.data(), expected.data() + expected.size()},
+                   D == 3 ? 0.0f : 2e-5f);
+      EXPECT_THAT(bad, testing::Each(-1));
+    }
+  }
+}
 
 TEST(CudaDevices, OneThatIsNotThereIsExplained) {
   EXPECT_THAT(message_of([] { make_backend("cuda:x"); }), testing::HasSubstr("must be a number"));
