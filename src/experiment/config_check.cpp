@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "tarn/core/error.hpp"
+#include "tarn/core/nonlinearity.hpp"
 #include "tarn/experiment/config_schema.hpp"
+#include "tarn/models/initial_weights.hpp"
 #include "tarn/sampling/stop_rule.hpp"
 
 namespace tarn {
@@ -242,7 +244,7 @@ void check_against_data(const Config& config, const DataFacts& facts) {
     expect(!is_sampler_only(config), config, key, "{} has no output weights to start with; allowed: random",
            config.model.kind);
     expect(training.init.empty(), config, key, "the weights come from training.init; allowed: random");
-    expect(phi == "relu" || phi == "leaky_relu" || phi == "softplus", config, key,
+    expect(pairs_are_straight(parse_nonlinearity(phi)), config, key,
            "\"{}\" needs relu, leaky_relu or softplus, found {}", start, phi);
     expect(start != "noise_score" || training.quality.output_scaling == "inverse_sigma2", config, key,
            "\"noise_score\" needs training.quality.output_scaling = \"inverse_sigma2\", found \"{}\"",

@@ -5,8 +5,10 @@
 #include "config_check.hpp"
 #include "config_value.hpp"
 #include "tarn/core/error.hpp"
+#include "tarn/core/nonlinearity.hpp"
 #include "tarn/experiment/config.hpp"
 #include "tarn/experiment/config_schema.hpp"
+#include "tarn/models/initial_weights.hpp"
 
 namespace tarn {
 namespace {
@@ -151,9 +153,8 @@ void fill_recommended_training(Config& config, const DataFacts& facts, Filler& f
                         : 0.3);
   filler.fill("training.quality.input_gain", quality.input_gain, D <= 2 || plain ? 1.0 : D <= 16 ? 2.0 : 1.5);
   filler.fill("training.quality.bias_gain", quality.bias_gain, D <= 2 || plain ? 1.0 : D <= 16 ? sqrt_d : 1.5);
-  const std::string& phi = config.model.nonlinearity;
   const bool pairs =
-      D > 16 && !plain && training.init.empty() && (phi == "relu" || phi == "leaky_relu" || phi == "softplus");
+      D > 16 && !plain && training.init.empty() && pairs_are_straight(parse_nonlinearity(config.model.nonlinearity));
   filler.fill("training.quality.start", quality.start, pairs ? "pairs" : "random");
 }
 

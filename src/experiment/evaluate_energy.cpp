@@ -41,7 +41,7 @@ void judge_likelihood(const EvaluationInput& in, EvaluationOutcome& out) {
   double mean = -log_z.value, independent = 0.0;
   for (const double f : free_energies(network, rows)) mean -= f / static_cast<double>(n);
   // the base of the annealing is widened to the model's s; what the data's moments alone give is not
-  for (const double l : log_density(gaussian_base(in.data.rows, 1e-6), rows)) independent += l / static_cast<double>(n);
+  for (const double l : log_density(gaussian_base(in.data.rows), rows)) independent += l / static_cast<double>(n);
   out.add("log_likelihood_ais", "log likelihood by annealed importance sampling", mean,
           fmt::format(
               "nats in scaled filter space, the first {} data; 95 %: {:.5g} to {:.5g}; independent normals with the "

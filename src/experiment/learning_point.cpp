@@ -161,7 +161,7 @@ HeldOut hold_out(PreparedData data, std::int64_t n_test) {
   std::copy_n(out.training.rows.row(n), out.test.size(), out.test.data());
   out.training.rows = std::move(rows);
   if (!out.training.labels.empty()) out.training.labels.resize(static_cast<std::size_t>(n));
-  out.base = gaussian_base(out.training.rows, 1e-6);
+  out.base = gaussian_base(out.training.rows);
   return out;
 }
 

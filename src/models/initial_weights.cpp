@@ -25,8 +25,7 @@ void check_pairs(const SamplingNetwork& network) {
   if (network.kind != ModelKind::reservoir_sampler) {
     fail_usage("a {} network has no output weights to start with", name_of(network.kind));
   }
-  if (network.phi != Nonlinearity::relu && network.phi != Nonlinearity::leaky_relu &&
-      network.phi != Nonlinearity::softplus) {
+  if (!pairs_are_straight(network.phi)) {
     fail_usage("pairs of {} neurons do not add up to a straight line; allowed: relu, leaky_relu, softplus",
                name_of(network.phi));
   }

@@ -132,6 +132,14 @@ TEST(Recipe, RecommendedImages) {
   EXPECT_EQ(config.evaluation.last_level_steps, 2000);
 }
 
+// With 2e-3 all chains of mnist_pixels (D = 784) went beyond 1.2 times the largest norm.
+TEST(Recipe, ManyDimensionsGetASmallerLearningRate) {
+  for (const auto& [D, rate] : {std::pair<std::int64_t, double>{16, 2e-3}, {17, 5e-4}, {300, 5e-4}, {3136, 5e-4}}) {
+    const DataFacts facts{.n_outputs = D, .n_items = 60000, .is_image = true};
+    EXPECT_EQ(resolved(kImages, facts).training.optimizer.lr, rate) << D;
+  }
+}
+
 TEST(Recipe, NeuronsPairWhereTheirSumIsAStraightLine) {
   const auto start = [](const std::vector<std::string>& more) {
     return resolved(kImages, kImageFacts, more).training.quality.start;

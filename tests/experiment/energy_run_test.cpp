@@ -72,6 +72,20 @@ TEST_F(EnergyRun, TakesTheWayOfOtherNetworks) {
   }
 }
 
+// What independent normals of the data's moments give is told beside the model's figure, and is no matter of the model.
+TEST_F(EnergyRun, TheNormalsBesideItAreTheDatasOwn) {
+  std::vector<std::string> notes;
+  for (const std::string s : {"0.5", "5.0"}) {
+    const RunOutcome run = run_experiment(config_of("rbm", {"model.s=" + s}), {folder / s, 1});
+    for (const Metric& metric : run.metrics) {
+      if (metric.name == "log_likelihood_ais")
+        notes.push_back(metric.note.substr(metric.note.find("independent normals")));
+    }
+  }
+  ASSERT_EQ(notes.size(), 2u);
+  EXPECT_EQ(notes[0], notes[1]);
+}
+
 TEST_F(EnergyRun, SameBytesAgainAndOnTwoThreads) {
   for (const std::string kind : {"rbm", "ebm"}) {
     const RunOutcome one = run_experiment(config_of(kind), {folder / (kind + "one"), 1});

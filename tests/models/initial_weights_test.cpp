@@ -127,7 +127,8 @@ TEST(InitialWeights, NoiseScoreStartsAsMinusX) {
 // Pairs of neurons with output weights v and -v add up to v . (w x + b), a straight line: up to the rounding of N products.
 TEST(InitialWeights, PairsAreStraightLines) {
   constexpr std::int64_t D = 3, U = 2, N = 21;
-  for (const Nonlinearity phi : {Nonlinearity::relu, Nonlinearity::softplus}) {
+  for (const Nonlinearity phi : {Nonlinearity::relu, Nonlinearity::leaky_relu, Nonlinearity::softplus}) {
+    const double slope = phi == Nonlinearity::leaky_relu ? 1.01 : 1.0;
     SamplingNetwork network = initial_network(ModelKind::reservoir_sampler, phi, D, U, N, seed);
     const SamplingNetwork fresh = network;
     start_in_pairs(network);
@@ -145,7 +146,7 @@ TEST(InitialWeights, PairsAreStraightLines) {
       if (i == N - 1) break;  // alone
       const double v = 0.1 * static_cast<double>(i / 2 + 1);
       sum += dispatch(phi, [&](auto p) { return (i % 2 == 0 ? v : -v) * activate<p>(static_cast<float>(u)); });
-      if (i % 2 == 0) line += v * kept;
+      if (i % 2 == 0) line += slope * v * kept;
     }
     EXPECT_NEAR(sum, line, 1e-5) << name_of(phi);
   }

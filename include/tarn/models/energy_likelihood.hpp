@@ -14,8 +14,9 @@ namespace tarn {
 struct GaussianBase {
   std::vector<double> mean, deviation;  ///< `[D]`; deviations > 0
 };
-/// Mean and standard deviation of each column of rows `[n, D]`, n >= 2; deviations at least `least`. Throws `Error`.
-GaussianBase gaussian_base(MatrixView<const float> rows, double least);
+/// Mean and standard deviation of each column of rows `[n, D]`, n >= 2; deviations at least `least`, which keeps constant columns
+/// finite. Throws `Error`.
+GaussianBase gaussian_base(MatrixView<const float> rows, double least = 1e-6);
 /// log density of each row, in nats.
 std::vector<double> log_density(const GaussianBase& base, MatrixView<const float> rows);
 

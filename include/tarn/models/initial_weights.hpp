@@ -36,11 +36,16 @@ void start_from_noise_score(SamplingNetwork& network, double input_gain);
 
 /// Rewrites fresh weights of a reservoir-sampler so that neuron 2j + 1 has minus the incoming weights and bias of neuron 2j, and none
 /// has output weights: the first drift is `-x`. Since `phi(u) - phi(-u) = u`, a straight line in x is then something that the output
-/// weights of all pairs learn together and exactly, whereas random rectifiers approach it with an error of its own in each direction, which at
-/// high noise is most of the loss. What curves is learned by the sums `phi(u) + phi(-u)`. An odd neuron at the end stays alone.
+/// weights of all pairs learn together and exactly, whereas random rectifiers approach it with an error of its own in each direction
+/// (docs/models.md, section 4). What curves is learned by the sums `phi(u) + phi(-u)`. An odd neuron at the end stays alone.
 ///
 /// Works for relu, leaky_relu and softplus. Throws `UsageError` for others (a pair of tanh neurons would be the same neuron twice)
 /// and for sampler-only networks.
 void start_in_pairs(SamplingNetwork& network);
+
+/// Whether `phi(u) - phi(-u)` is a straight line through 0 for all u: relu, leaky_relu and softplus.
+constexpr bool pairs_are_straight(Nonlinearity phi) {
+  return phi == Nonlinearity::relu || phi == Nonlinearity::leaky_relu || phi == Nonlinearity::softplus;
+}
 
 }  // namespace tarn
