@@ -82,6 +82,15 @@ __global__ void hee_map_kernel(Map map, const float* __restrict__ x, std::int64_
   out[item] = item % stride < n_cols && !lost ? map(x[item]) : 0.0f;
 }
 
+__global__ void hee_gather_kernel(const float* __restrict__ x, std::int64_t n_rows, std::int64_t stride,
+                                  std::int64_t first, std::int64_t n, const std::int64_t* __restrict__ first_bad_step,
+                                  float* out, std::int64_t width, std::int64_t column) {
+  const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x;
+  if (item >= n_rows * n) return;
+  const std::int64_t row = item / n, k = item % n;
+  out[row * width + column + k] = first_bad_step[row] >= 0 ? __builtin_nanf("") : x[row * stride + first + k];
+}
+
 template <Nonlinearity f>
 struct Activate {
   TARN_HD float operator()(float x) const { return activate<f>(x); }
@@ -157,6 +166,14 @@ void launch_hee_statistic(const HeeLaw& law, const float* x, std::int64_t n_rows
                first_bad_step, out);
       },
       law);
+}
+
+void launch_hee_gather(const float* x, std::int64_t n_rows, std::int64_t stride, std::int64_t first, std::int64_t n,
+                       const std::int64_t* first_bad_step, float* out, std::int64_t width, std::int64_t column,
+                       StreamHandle stream) {
+  if (n_rows * n > 0)
+    launch(hee_gather_kernel, by_elements(n_rows * n, stream), x, n_rows, stride, first, n, first_bad_step, out, width,
+           column);
 }
 
 }  // namespace tarn::cuda

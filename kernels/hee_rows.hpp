@@ -46,4 +46,9 @@ void launch_hee_activate(Nonlinearity f, const float* x, std::int64_t n_rows, st
 void launch_hee_statistic(const HeeLaw& law, const float* x, std::int64_t n_rows, std::int64_t n_cols,
                           std::int64_t stride, const std::int64_t* first_bad_step, float* out, StreamHandle stream);
 
+/// `n` columns of `x` `[n_rows, stride]` from `first` on, into those of `out` `[n_rows, width]` from `column` on; NaN in rows that are lost.
+void launch_hee_gather(const float* x, std::int64_t n_rows, std::int64_t stride, std::int64_t first, std::int64_t n,
+                       const std::int64_t* first_bad_step, float* out, std::int64_t width, std::int64_t column,
+                       StreamHandle stream);
+
 }  // namespace tarn::cuda

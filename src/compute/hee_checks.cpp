@@ -45,6 +45,39 @@ std::int64_t n_units_from(const HeeParameters& p, int first) {
   return n;
 }
 
+std::vector<HeeUnits> watched_units(const HeeParameters& p, int first, int last, std::int64_t n_front) {
+  require(first >= 0 && first <= last && last <= p.n_latent_layers(),
+          "live diagnostics: layers {} to {} of a model with layers 0 to {}", first, last, p.n_latent_layers());
+  const std::int64_t n_units = n_units_from(p, first) - (last < p.n_latent_layers() ? n_units_from(p, last + 1) : 0);
+  require(n_front >= 0 && n_front <= n_units, "live diagnostics: {} units are to be watched, there are {}", n_front,
+          n_units);
+  const auto size = [&](int l) { return p.layers[static_cast<std::size_t>(l)].size; };
+  std::vector<std::int64_t> front(static_cast<std::size_t>(last - first + 1), 0);
+  for (std::int64_t given = 0; given < n_front;) {
+    for (int l = first; l <= last && given < n_front; ++l) {
+      std::int64_t& n = front[static_cast<std::size_t>(l - first)];
+      if (n == size(l)) continue;
+      ++n;
+      ++given;
+    }
+  }
+  std::vector<HeeUnits> order;
+  for (const bool in_front : {true, false}) {
+    for (int l = first; l <= last; ++l) {
+      const std::int64_t n = front[static_cast<std::size_t>(l - first)];
+      const HeeUnits piece = in_front ? HeeUnits{l, 0, n} : HeeUnits{l, n, size(l) - n};
+      if (piece.n > 0) order.push_back(piece);
+    }
+  }
+  return order;
+}
+
+std::int64_t n_units(const std::vector<HeeUnits>& units) {
+  std::int64_t n = 0;
+  for (const HeeUnits& piece : units) n += piece.n;
+  return n;
+}
+
 void check_hee_dynamics(const HeeDynamics& d) {
   check_above_zero(d.dt, "dt");
   if (d.interneurons == Interneurons::sampled) {

@@ -155,17 +155,7 @@ void check_momentum(const Config& config) {
 }
 
 void check_until(const Config& config) {
-  const std::string& until = config.sampling.until;
-  if (until.empty()) return;
-  try {
-    parse_stop_rule(until);
-  } catch (const UsageError& error) {
-    expect(false, config, "sampling.until",
-           "\"{}\": {}; allowed: comparisons joined by \"and\", like \"rhat < 1.01 and ess > 400\"", until,
-           error.what());
-  }
-  expect(config.sampling.diagnostics.outputs > 0, config, "sampling.until",
-         "needs live diagnostics; allowed: sampling.diagnostics.outputs of 1 or more");
+  if (checked_rule(config).empty()) return;
   expect(config.sampling.schedule == "last_level" || config.sampling.annealed.then_steps > 0, config, "sampling.until",
          "an annealed schedule alone is not at rest anywhere; allowed: sampling.annealed.then_steps above 0, which "
          "it ends early, or schedule = \"last_level\"");
@@ -194,6 +184,22 @@ void check_sampling(const Config& config) {
 }
 
 }  // namespace
+
+StopRule checked_rule(const Config& config) {
+  const std::string& until = config.sampling.until;
+  StopRule rule;
+  if (until.empty()) return rule;
+  try {
+    rule = parse_stop_rule(until);
+  } catch (const UsageError& error) {
+    expect(false, config, "sampling.until",
+           "\"{}\": {}; allowed: comparisons joined by \"and\", like \"rhat < 1.01 and ess > 400\"", until,
+           error.what());
+  }
+  expect(config.sampling.diagnostics.outputs > 0, config, "sampling.until",
+         "needs live diagnostics; allowed: sampling.diagnostics.outputs of 1 or more");
+  return rule;
+}
 
 std::string where_is(const Config& config, const std::string& key) {
   const auto found = config.given.find(key);

@@ -6,6 +6,7 @@
 
 #include "tarn/core/error.hpp"
 #include "tarn/experiment/config.hpp"
+#include "tarn/sampling/stop_rule.hpp"
 
 namespace tarn {
 
@@ -20,6 +21,9 @@ void expect(bool condition, const Config& config, const std::string& key, fmt::f
     fail_usage("{}: {}: {}", where_is(config, key), key, fmt::format(format, std::forward<Args>(args)...));
   }
 }
+
+/// `sampling.until`; empty where there is none. Throws `UsageError` where it is no rule, or nothing is watched.
+StopRule checked_rule(const Config& config);
 
 /// What can be checked without data. Throws `UsageError`.
 void check_file_level(const Config& config);

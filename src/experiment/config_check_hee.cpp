@@ -114,12 +114,27 @@ void check_generation(const Config& config) {
          dt, config.model.layers.front().family, curvature, largest);
 }
 
+void check_until(const Config& config) {
+  const StopRule rule = checked_rule(config);
+  if (rule.empty()) return;
+  const SamplingConfig& sampling = config.sampling;
+  expect(sampling.mode != "layerwise" && sampling.mode != "ancestral", config, "sampling.until",
+         "{} chains are looked at once at most; a rule needs sampling.mode = posterior, joint or marginal",
+         sampling.mode);
+  const bool one_law = sampling.mode != "posterior" || sampling.chains <= config.inference.chains_per_datum;
+  const bool nested = std::ranges::any_of(rule.conditions, [](const auto& c) { return c.diagnostic == "nested_rhat"; });
+  expect(one_law || !nested, config, "sampling.until",
+         "nested_rhat compares chains of one law, and posterior chains have one for each datum; allowed here: rhat, "
+         "ess, mcse");
+}
+
 }  // namespace
 
 void check_hee(const Config& config) {
   check_layers(config);
   check_inference(config);
   check_generation(config);
+  check_until(config);
   expect(config.run.precision == "fp32", config, "run.precision",
          "hee computes in float32 everywhere, not in {}; allowed: fp32", config.run.precision);
   const TrainingConfig& training = config.training;
@@ -152,7 +167,8 @@ void check_hee_against_data(const Config& config, const DataFacts& facts) {
   const std::int64_t n_chains = config.inference.chains_per_datum, K = sampling.inner_steps;
   for (const auto& [key, value] : {std::pair{"sampling.steps", sampling.steps},
                                    {"sampling.thin", sampling.thin},
-                                   {"sampling.burn_in", sampling.burn_in}}) {
+                                   {"sampling.burn_in", sampling.burn_in},
+                                   {"sampling.diagnostics.every", sampling.diagnostics.every}}) {
     expect(sampling.mode != "marginal" || value % K == 0, config, key,
            "{} is no multiple of sampling.inner_steps = {}, after which the observation moves", value, K);
   }

@@ -199,7 +199,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(sampling.thin), .doc = "a draw is kept every so many steps; 0: the final state only", .unit = "steps", .low = 0, .high = kMaxCount, .recipe = true},
       {TARN_KEY(sampling.burn_in), .doc = "steps before the first draw may be kept", .unit = "steps", .low = 0, .high = kMaxCount},
       {TARN_KEY(sampling.bound), .doc = "a chain beyond so many times sqrt(R^2 + D sigma^2), R the largest norm in the training data, is counted and set aside; 0: no bound", .low = 0, .models = samplers},
-      {TARN_KEY(sampling.until), .doc = "chains stop when this holds of what live diagnostics see, like `rhat < 1.01 and ess > 400`; `steps` is then the most they take. `rhat`, `nested_rhat`, `ess`, `mcse` (error of the mean over the deviation), of the worst quantity watched; empty: all steps", .models = samplers},
+      {TARN_KEY(sampling.until), .doc = "chains stop when this holds of what live diagnostics see, like `rhat < 1.01 and ess > 400`; `steps` is then the most they take. `rhat`, `nested_rhat`, `ess`, `mcse` (error of the mean over the deviation), of the worst quantity watched; empty: all steps"},
       {TARN_KEY(sampling.denoise), .doc = "`last_level`: one step x + sigma^2 s(x) without noise at the end", .models = networks},
       {TARN_KEY(sampling.condition), .doc = "`.npy` file of inputs, `[chains, U]` or `[T, chains, U]`; empty: those of the training data in turn", .models = networks},
       {TARN_KEY(sampling.clamp), .doc = "`.npy` file `[D]` or `[chains, D]`: finite entries hold an output there, NaN leaves it free; empty: all free", .models = samplers},
@@ -225,8 +225,8 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(sampling.record.every), .doc = "activity is kept with every so many kept draws", .unit = "draws", .low = 1, .high = kMaxCount, .models = networks},
       {TARN_KEY(sampling.record.projections), .doc = "`.npy` file `[n, N]`: keep the activity's projections on these vectors instead; empty: none", .models = networks},
 
-      {TARN_KEY(sampling.diagnostics.outputs), .doc = "live diagnostics watch the first so many outputs, and |x|^2; 0: none", .low = 0, .high = 64, .models = samplers},
-      {TARN_KEY(sampling.diagnostics.every), .doc = "steps between two looks at the chains; 0: chosen by the size of the network, so that looking costs about 1 % (a very small one: 5 %, docs/diagnostics.md)", .unit = "steps", .low = 0, .high = kMaxCount, .models = samplers},
+      {TARN_KEY(sampling.diagnostics.outputs), .doc = "live diagnostics watch the first so many outputs, and |x|^2 (`hee`: units of `x_0` where chains generate, of the latents where data are given); 0: none", .low = 0, .high = 64},
+      {TARN_KEY(sampling.diagnostics.every), .doc = "steps between two looks at the chains; 0: chosen by the size of the network, so that looking costs about 1 % (docs/diagnostics.md)", .unit = "steps", .low = 0, .high = kMaxCount},
 
       {TARN_KEY(checkpoint.minutes), .doc = "a checkpoint is written this often, and at every level's end", .unit = "min", .low = 0, .low_excluded = true},
       {TARN_KEY(checkpoint.keep), .doc = "the last so many checkpoints are kept", .low = 1, .high = 1000000},

@@ -92,6 +92,7 @@ EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
   add_activity(in, outcome);
   if (is_linear_gaussian(in.training.model.parameters)) judge_linear_gaussian(in, outcome);
   judge_chains(in, outcome);
+  evaluate_live(in, outcome);
   judge_generation(in, outcome);
   if (in.config.evaluation.likelihood_data > 0) judge_likelihood(in, outcome);
   if (!in.config.evaluation.generation.empty()) judge_generation_modes(in, outcome);

@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include "chain_views.hpp"
+#include "hee_judgements.hpp"
+#include "hee_watch.hpp"
 #include "live_watch.hpp"
 #include "tarn/experiment/evaluation_stage.hpp"
 
@@ -10,22 +12,34 @@ namespace {
 
 std::string text_of(double value) { return number_text(value, 4); }
 
-// Outputs are told in the units of the draws' file.
+// What a quantity of scaled filter space is in the units of the draws' file.
 struct Units {
   double shift = 0.0, scale = 1.0;
   double value(double x) const { return shift + scale * x; }
 };
-std::vector<Units> units_of(const PreparedData& data, std::int64_t D) {
-  Matrix<float> ends(2, D);
-  std::fill_n(ends.row(1), D, 1.0f);
-  const Matrix<float> there = in_file_units(data, ends);
+// Of the first n columns, by rows of zeros and ones taken there.
+std::vector<Units> units_of(const Matrix<float>& there, std::int64_t n) {
   std::vector<Units> units;
-  for (std::int64_t d = 0; d < D; ++d) {
+  for (std::int64_t d = 0; d < n; ++d) {
     const double shift = static_cast<double>(there(0, d));
     units.push_back({shift, static_cast<double>(there(1, d)) - shift});
   }
   return units;
 }
+Matrix<float> zeros_and_ones(std::int64_t D) {
+  Matrix<float> ends(2, D);
+  std::fill_n(ends.row(1), D, 1.0f);
+  return ends;
+}
+
+// What was seen of a run's chains, and how to tell of it.
+struct Seen {
+  const LiveDiagnostics& live;
+  std::vector<std::string> names;  ///< of its quantities
+  std::vector<Units> units;        ///< of the first of them; the others are told as they are
+  std::int64_t every = 0, first_chain = 0, stopped_at = -1;
+  std::string rule;
+};
 
 void warn_of_chains(const LiveDiagnostics& live, std::int64_t first_chain, EvaluationOutcome& out) {
   if (live.n_stuck > 0)
@@ -46,32 +60,40 @@ std::string sentence_of_modes(const LiveDiagnostics& live) {
                                  : text + "; no chain ever changed its mode.";
 }
 
-ReportTable table_of(const EvaluationInput& in, const LiveDiagnostics& live) {
+ReportTable table_of(const Seen& seen) {
+  const LiveDiagnostics& live = seen.live;
   ReportTable table;
   table.caption = "Live diagnostics";
   table.section = convergence_heading;
   table.columns = {"quantity",    "mean",         "its error", "deviation",        "5 %",       "median", "95 %",
                    "split R-hat", "nested R-hat", "ESS",       "correlation at 1", "at 8 looks"};
-  const std::vector<Units> units = units_of(in.data, in.sampling.result.last_draw.cols());
   for (std::size_t q = 0; q < live.quantities.size(); ++q) {
     const LiveQuantity& x = live.quantities[q];
-    const std::string name = live_name(live, q);
-    const Units u = name.starts_with("x_") ? units[q] : Units{};
-    table.rows.push_back({name, text_of(u.value(x.mean)), text_of(u.scale * x.mcse), text_of(u.scale * x.deviation),
-                          text_of(u.value(x.quantiles[0])), text_of(u.value(x.quantiles[2])),
-                          text_of(u.value(x.quantiles[4])), text_of(x.r_hat), text_of(x.nested_r_hat), text_of(x.ess),
-                          text_of(x.autocorrelation[0]), text_of(x.autocorrelation[3])});
+    const Units u = q < seen.units.size() ? seen.units[q] : Units{};
+    table.rows.push_back({seen.names[q], text_of(u.value(x.mean)), text_of(u.scale * x.mcse),
+                          text_of(u.scale * x.deviation), text_of(u.value(x.quantiles[0])),
+                          text_of(u.value(x.quantiles[2])), text_of(u.value(x.quantiles[4])), text_of(x.r_hat),
+                          text_of(x.nested_r_hat), text_of(x.ess), text_of(x.autocorrelation[0]),
+                          text_of(x.autocorrelation[3])});
   }
   table.note = fmt::format(
       "Summed up while the chains ran: {} chains, {} looks, one every {} steps{}. Split R-hat of the values as they "
       "are, not of their ranks; ESS: effective looks by batch means; quantiles to 1/256 of the scaled value; nested "
       "R-hat compares groups of neighbouring chains. |x|^2 is that of scaled filter space.{}{}",
-      live.n_chains - live.n_lost, live.n_looks, in.sampling.stages.back().watch,
-      in.sampling.result.stopped_at < 0 ? std::string()
-                                        : fmt::format("; stopped after {} steps, where {} held",
-                                                      in.sampling.result.stopped_at, in.config.sampling.until),
+      live.n_chains - live.n_lost, live.n_looks, seen.every,
+      seen.stopped_at < 0 ? std::string()
+                          : fmt::format("; stopped after {} steps, where {} held", seen.stopped_at, seen.rule),
       live.n_lost > 0 ? fmt::format(" {} lost chains take no part.", live.n_lost) : "", sentence_of_modes(live));
   return table;
+}
+
+// The table and warnings; what is worth saying where the rule did not hold, `also` added.
+void add_live(const Seen& seen, std::int64_t n_steps, const std::string& also, EvaluationOutcome& out) {
+  warn_of_chains(seen.live, seen.first_chain, out);
+  if (!seen.rule.empty() && seen.stopped_at < 0)
+    out.warnings.push_back(fmt::format("sampling.until: {} did not hold within the {} steps{}", seen.rule, n_steps,
+                                       also.empty() ? also : "; " + also));
+  out.tables.push_back(table_of(seen));
 }
 
 }  // namespace
@@ -80,22 +102,55 @@ void evaluate_live(const EvaluationInput& in, EvaluationOutcome& out) {
   const SamplingResult& result = in.sampling.result;
   const LiveDiagnostics live = result.live.diagnostics();
   if (live.quantities.empty() || live.n_looks == 0) return;
-  warn_of_chains(live, in.sampling.first_chain, out);
-
-  const std::string& rule = in.config.sampling.until;
   const bool one_law = chains_by_input(in.sampling.inputs, in.sampling.inputs.rows()).size() < 2;
-  constexpr const char* several =
+  const std::string several =
       "chains have inputs of their own, so their laws differ and R-hat between them says little";
-  if (!rule.empty() && result.stopped_at < 0)
-    out.warnings.push_back(fmt::format("sampling.until: {} did not hold within the {} steps{}", rule,
-                                       n_steps(in.sampling.stages),
-                                       one_law ? std::string() : fmt::format("; {}", several)));
+  const std::int64_t D = result.last_draw.cols();
+  const auto n_outputs = std::min(D, in.config.sampling.diagnostics.outputs);
+  add_live({.live = live,
+            .names = live_names(live),
+            .units = units_of(in_file_units(in.data, zeros_and_ones(D)), n_outputs),
+            .every = in.sampling.stages.back().watch,
+            .first_chain = in.sampling.first_chain,
+            .stopped_at = result.stopped_at,
+            .rule = in.config.sampling.until},
+           n_steps(in.sampling.stages), one_law ? std::string() : several, out);
   if (one_law) {
     out.live_r_hat = live.worst_r_hat();
     out.live_ess = live.worst_ess();
+  } else {
+    out.tables.back().note += fmt::format(" Note that {}.", several);
   }
-  out.tables.push_back(table_of(in, live));
-  if (!one_law) out.tables.back().note += fmt::format(" Note that {}.", several);
+}
+
+void evaluate_live(const HeeEvaluationInput& in, EvaluationOutcome& out) {
+  const HeeSeen& its = in.sampling.live;
+  if (its.diagnostics.n_looks == 0) return;
+  Seen seen{.live = its.diagnostics,
+            .names = watched_names(its.looks, in.training.model.parameters),
+            .units = {},
+            .every = its.looks.every,
+            .first_chain = its.first_chain,
+            .stopped_at = its.stopped_at,
+            .rule = in.config.sampling.until};
+  const bool posterior = in.config.sampling.mode == "posterior";
+  if (!posterior) {
+    Matrix<float> ends = zeros_and_ones(in.data.n_outputs);
+    invert_scaling(in.data.scaling, ends);
+    seen.units = units_of(ends, its.looks.plan.n_outputs);
+  }
+  add_live(seen, in.config.sampling.burn_in + in.config.sampling.steps, "", out);
+  std::string& note = out.tables.back().note;
+  if (posterior)
+    note += fmt::format(
+        " Chains of one datum are compared among themselves, {} of each: R-hat, correlations and deviations are within "
+        "a datum, ESS and error those of one datum, in the mean over data; means and quantiles are of all.",
+        in.config.inference.chains_per_datum);
+  if (in.config.sampling.mode == "layerwise")
+    note += " One look, at the end: a chain's observation samples the law that its own latents leave it.";
+  out.live_r_hat = its.diagnostics.worst_r_hat();
+  out.live_ess = its.diagnostics.worst_ess();
+  out.live_by_datum = posterior;
 }
 
 }  // namespace tarn

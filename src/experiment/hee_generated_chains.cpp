@@ -25,7 +25,7 @@ class GeneratedChains final : public HeeRunChains {
         scaling_(data.scaling),
         model_(model.parameters),
         generator_(backend, model.parameters, generation_plan(config)) {
-    at.tile_size = tile_chains;
+    at.tile_size = config.sampling.until.empty() ? tile_chains : n_chains();  // a rule judges all of them
     at.first_bad_step.assign(static_cast<std::size_t>(n_chains()), -1);
     at.last_draw = Matrix<float>(n_chains(), n_units());
   }
@@ -53,6 +53,7 @@ class GeneratedChains final : public HeeRunChains {
     return done == n_steps() || (s.thin > 0 && done > s.burn_in && (done - s.burn_in) % s.thin == 0);
   }
 
+  HeeSession* session() override { return generator_.session(); }
   void begin_tile() override { generator_.begin(first_chain(), n_tile()); }
   void advance(std::int64_t n) override {
     generator_.advance(n);

@@ -8,6 +8,9 @@ namespace tarn {
 /// One latent layer, both Gaussian, no nonlinearity: everything has a closed form.
 bool is_linear_gaussian(const HeeParameters& parameters);
 
+/// What live diagnostics saw while the chains ran; warnings name chains that stand still or are copies.
+void evaluate_live(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
+
 /// Ancestral draws of the model against the data: Frechet distance and sliced W2, each with its floor; in the plane a figure.
 void judge_generation(const HeeEvaluationInput& input, EvaluationOutcome& outcome);
 

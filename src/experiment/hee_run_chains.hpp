@@ -28,6 +28,7 @@ class HeeRunChains {
   virtual std::int64_t n_dims() const = 0;         ///< of a draw
   virtual std::int64_t n_units() const = 0;        ///< of a chain's state, kept in `at.last_draw`
   virtual bool has_draw(std::int64_t done) const = 0;
+  virtual HeeSession* session() = 0;  ///< where the chains are; null where nothing moves
 
   virtual void begin_tile() = 0;  ///< the tile that `at` names from its start
   virtual void advance(std::int64_t n_steps) = 0;

@@ -1,10 +1,13 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "hee_checkpoint.hpp"
 #include "hee_run.hpp"
 #include "hee_run_chains.hpp"
+#include "hee_watch.hpp"
+#include "live_watch.hpp"
 #include "tarn/core/interrupt.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
@@ -46,7 +49,8 @@ class PosteriorChains final : public HeeRunChains {
       fail_usage("chain range {}:{} cuts through the {} chains of a datum; allowed: multiples of it", range.begin,
                  range.end, per_datum_);
     }
-    at.tile_size = std::max<std::int64_t>(1, tile_chains / per_datum_) * per_datum_;
+    at.tile_size = config.sampling.until.empty() ? std::max<std::int64_t>(1, tile_chains / per_datum_) * per_datum_
+                                                 : n_chains();  // a rule judges all of them
     at.first_bad_step.assign(static_cast<std::size_t>(n_chains()), -1);
     at.last_draw = Matrix<float>(n_chains(), n_units());
   }
@@ -63,6 +67,7 @@ class PosteriorChains final : public HeeRunChains {
   std::int64_t n_units() const override { return n_units_from(model_, 1); }
   bool has_draw(std::int64_t done) const override { return is_posterior_draw(config_.sampling, done); }
 
+  HeeSession* session() override { return session_.get(); }
   void begin_tile() override {
     session_->set_rows(rows());
     session_->set_observations(observations(at.tile_begin, n_tile()).view());
@@ -137,15 +142,15 @@ class PosteriorChains final : public HeeRunChains {
   std::unique_ptr<HeeSession> session_;
 };
 
-/// Steps until the next draw or the end.
-std::int64_t stretch(const HeeRunChains& chains, const SamplingConfig& s, std::int64_t longest) {
+/// Steps until the next draw or look, or the end.
+std::int64_t stretch(const HeeRunChains& chains, const SamplingConfig& s, const HeeLooks& looks, std::int64_t longest) {
   const std::int64_t total = chains.n_steps(), done = chains.at.done;
   std::int64_t next = total;
   if (s.thin > 0) {
     const std::int64_t kept = std::max<std::int64_t>(0, done - s.burn_in) / s.thin;
     next = std::min(total, s.burn_in + (kept + 1) * s.thin);
   }
-  return std::min({next - done, longest, chains.steps_in_turn()});
+  return std::min({next - done, longest, chains.steps_in_turn(), looks.steps_to_next(done)});
 }
 
 // A call well under a second long, where it may be.
@@ -217,8 +222,15 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
                                       const Continuation& continuation) {
   const SamplingConfig& s = config.sampling;
   const ChainRange range = range_within(asked, s.chains);
+  if (!s.until.empty() && range.end - range.begin < s.chains) {
+    fail_usage("sampling.until: judges all {} chains together, and chains {}:{} are only some of them", s.chains,
+               range.begin, range.end);
+  }
   const std::unique_ptr<HeeRunChains> its = make_chains(config, data, model, backend, range);
   HeeRunChains& chains = *its;
+  const HeeLooks looks = hee_looks(config, model.parameters, mode_centers(data));
+  HeeWatch watch(looks, chains.n_chains(), watched_size(looks, model.parameters));
+  const StopRule until = parse_stop_rule(s.until);
   DrawLayout layout;
   layout.n_chains_total = s.chains;
   layout.chain_begin = range.begin;
@@ -241,7 +253,10 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
   Progress bar("sampling", total, "chain-steps");
   const auto save = [&] {
     TensorFile file;
+    watch.put(chains.at, chains.at.done > 0);
     put_position(file, chains.at);
+    chains.at.live.clear();
+    chains.at.watch.reset();
     if (chains.at.done > 0) chains.put(file);
     segments.put_open_segment(file);
     file.metadata["metrics_bytes"] = synced_size(folder / "metrics.jsonl");
@@ -249,6 +264,8 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
   };
   if (continuation.within("sampling")) {
     chains.restore(*continuation.from);
+    watch.restore(chains.at, chains.session());
+    chains.at.watch.reset();
     segments.take_open_segment(*continuation.from);
     bar.start_at(chains.at.chain_steps);
     info("sampling: goes on after {} of {} chain-steps", si(chains.at.chain_steps), si(total));
@@ -258,12 +275,26 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
 
   SamplingPosition& at = chains.at;
   const double begun = at.chain_steps;
+  std::string seen;
+  // The rule, and whoever reads along; of all chains, so not where they come in several tiles.
+  const auto judge = [&] {
+    if (at.tile_size < chains.n_chains() || !watch.clock().is_even()) return;
+    if (until.empty() && !std::has_single_bit(static_cast<std::uint64_t>(watch.clock().n_looks))) return;
+    const LiveDiagnostics live = watch.sums_so_far().diagnostics();
+    seen = summary(live);
+    if (continuation.checkpoints) JsonLines(folder / "metrics.jsonl").write(json_line(at.done, live));
+    if (until.holds(live)) at.stopped_at = at.done;
+  };
   while (at.tile_begin < chains.n_chains()) {
-    if (at.done == 0) chains.begin_tile();
+    if (at.done == 0) {
+      chains.begin_tile();
+      watch.begin_tile(chains.session());
+    }
     const std::int64_t longest = longest_call(model.parameters, chains);
-    while (at.done < steps_each) {
-      chains.advance(stretch(chains, s, longest));
-      if (chains.has_draw(at.done)) {
+    while (at.done < steps_each && at.stopped_at < 0) {
+      chains.advance(stretch(chains, s, looks, longest));
+      if (watch.look(at.done)) judge();
+      if (chains.has_draw(at.done) || at.stopped_at >= 0) {
         const Matrix<float> x = chains.draw();
         DrawBlock block;
         block.first_chain = range.begin + at.tile_begin;
@@ -273,12 +304,13 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
         block.x = x.view();
         segments.take(block);
       }
-      bar.update(at.chain_steps);
+      bar.update(at.chain_steps, seen);
       if (at.done < steps_each) {
         if (continuation.checkpoints && continuation.checkpoints->due()) save();
         stop_if_interrupted();
       }
     }
+    watch.end_tile();
     chains.end_tile();
     if (continuation.checkpoints && continuation.checkpoints->due()) save();
     stop_if_interrupted();
@@ -288,13 +320,27 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
   outcome.first_bad_step = at.first_bad_step;
   outcome.n_quarantined = std::ranges::count_if(at.first_bad_step, [](std::int64_t step) { return step >= 0; });
   segments.finish({at.first_bad_step, {}, log_joint(config, data, model.parameters, chains.n_chains())});
-  if (continuation.checkpoints) save();  // what comes after need not wait for it twice
+  const std::int64_t taken = at.stopped_at >= 0 ? at.stopped_at : steps_each;
+  outcome.live = {watch.sums().diagnostics(), looks, range.begin, at.stopped_at};
+  if (continuation.checkpoints) {
+    save();  // what comes after need not wait for it twice
+    // after it, so that a run that goes on from there writes them again
+    JsonLines lines(folder / "metrics.jsonl");
+    if (looks.is_on()) {
+      for (const std::string& line :
+           json_lines_at_end(taken, outcome.live.diagnostics, watched_names(looks, model.parameters)))
+        lines.write(line);
+    }
+  }
   outcome.last_draw = chains.last_state();
-  outcome.n_draws = s.thin > 0 ? (s.steps + s.thin - 1) / s.thin : 1;
+  outcome.n_draws = s.thin > 0 ? (taken - s.burn_in + s.thin - 1) / s.thin : 1;
   outcome.chain_steps = at.chain_steps;
   outcome.seconds = bar.seconds();
   info("sampling: done in {}, {} chain-steps/s", duration(outcome.seconds),
        si((at.chain_steps - begun) / outcome.seconds));
+  if (const LiveDiagnostics& live = outcome.live.diagnostics; live.n_looks > 1)
+    info("  {} looks at {} chains: {}", live.n_looks, live.n_chains, summary(live));
+  if (at.stopped_at >= 0) info("  stopped after {} of {} steps: {}", at.stopped_at, steps_each, s.until);
   if (outcome.n_quarantined > 0) {
     const auto chain = std::ranges::find_if(at.first_bad_step, [](auto step) { return step >= 0; });
     warn("{} of {} chains became non-finite and are quarantined (chain {} at step {} for one)", outcome.n_quarantined,

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::int64_t most_modes = 16;
 
-// Means of a mixture's components in scaled filter space, where they tell components apart; else empty.
+}  // namespace
+
 Matrix<float> mode_centers(const PreparedData& data) {
   const auto* mixture = dynamic_cast<const MixtureTarget*>(data.target.get());
   if (!mixture || data.n_inputs > 0 || data.filter->kind() != "none") return {};
@@ -32,24 +33,27 @@ Matrix<float> mode_centers(const PreparedData& data) {
   return centers;
 }
 
-}  // namespace
-
-std::int64_t look_interval(const SamplingConfig& config, const Stage& last, std::int64_t n_quantities) {
-  if (config.diagnostics.every > 0) return config.diagnostics.every;
-  const NetworkView& n = last.network->view();
-  // Operations, and what moving a quantity's sums and reading an output come to (docs/diagnostics.md, "What it costs").
-  const double a_step = static_cast<double>(n.n_neurons) * static_cast<double>(2 * n.n_outputs + n.n_inputs + 4);
-  const double a_look = 7000.0 * static_cast<double>(n_quantities) + 300.0 * static_cast<double>(n.n_outputs);
-  const double cheap = std::clamp(a_look / (0.015 * a_step), 64.0, 1e6);
-  const std::int64_t fewest_looks = config.until.empty() ? 8 : 16;  // a rule is judged more than once
-  const auto wanted = std::clamp<std::int64_t>(last.n_steps / fewest_looks, 1, static_cast<std::int64_t>(cheap));
-  const std::int64_t span = last.thin > 0 ? last.thin : last.n_steps;
+std::int64_t look_interval(std::int64_t n_steps, std::int64_t thin, bool has_rule, const LookCost& cost) {
+  const double cheap = std::clamp(cost.a_look / (0.015 * cost.a_step), 64.0, 1e6);
+  const std::int64_t fewest_looks = has_rule ? 16 : 8;  // a rule is judged more than once
+  const auto wanted = std::clamp<std::int64_t>(n_steps / fewest_looks, 1, static_cast<std::int64_t>(cheap));
+  const std::int64_t span = thin > 0 ? thin : n_steps;
   if (span < wanted) return (wanted + span - 1) / span * span;
   for (std::int64_t every = wanted; every <= std::min(4 * wanted, span); ++every) {
     if (span % every == 0) return every;
   }
   return wanted;
 }
+
+namespace {
+
+// Operations, and what moving a quantity's sums and reading an output come to (docs/diagnostics.md, "What it costs").
+LookCost cost_of(const NetworkView& n, std::int64_t n_quantities) {
+  return {static_cast<double>(n.n_neurons) * static_cast<double>(2 * n.n_outputs + n.n_inputs + 4),
+          7000.0 * static_cast<double>(n_quantities) + 300.0 * static_cast<double>(n.n_outputs)};
+}
+
+}  // namespace
 
 void watch_chains(const Config& config, const PreparedData& data, SamplingRun& run) {
   const SamplingConfig& s = config.sampling;
@@ -60,7 +64,14 @@ void watch_chains(const Config& config, const PreparedData& data, SamplingRun& r
   run.watch.centers = mode_centers(data);
   // At the end of a level's few steps all chains are looked at once: they are independent, but not yet at rest along the way.
   const bool at_rest = s.schedule == "last_level" || s.annealed.then_steps > 0;
-  last.watch = at_rest ? look_interval(s, last, run.watch.n_quantities(D)) : last.n_steps;
+  if (!at_rest) {
+    last.watch = last.n_steps;
+  } else if (s.diagnostics.every > 0) {
+    last.watch = s.diagnostics.every;
+  } else {
+    last.watch = look_interval(last.n_steps, last.thin, !s.until.empty(),
+                               cost_of(last.network->view(), run.watch.n_quantities(D)));
+  }
   run.until = parse_stop_rule(s.until);
 }
 
@@ -87,11 +98,15 @@ std::string json_line(std::int64_t step, const LiveDiagnostics& d) {
   return line.dump();
 }
 
-std::string live_name(const LiveDiagnostics& d, std::size_t quantity) {
-  return quantity > 0 && quantity + 1 == d.quantities.size() ? "|x|^2" : fmt::format("x_{}", quantity);
+std::vector<std::string> live_names(const LiveDiagnostics& d) {
+  std::vector<std::string> names;
+  for (std::size_t q = 0; q < d.quantities.size(); ++q)
+    names.push_back(q > 0 && q + 1 == d.quantities.size() ? "|x|^2" : fmt::format("x_{}", q));
+  return names;
 }
 
-std::vector<std::string> json_lines_at_end(std::int64_t step, const LiveDiagnostics& d) {
+std::vector<std::string> json_lines_at_end(std::int64_t step, const LiveDiagnostics& d,
+                                           const std::vector<std::string>& names) {
   std::vector<std::string> lines;
   if (d.n_looks == 0) return lines;
   lines.push_back(json_line(step, d));
@@ -100,7 +115,7 @@ std::vector<std::string> json_lines_at_end(std::int64_t step, const LiveDiagnost
     nlohmann::ordered_json line;
     line["kind"] = "diagnostics";
     line["step"] = step;
-    line["quantity"] = live_name(d, k);
+    line["quantity"] = names[k];
     line["mean"] = json_number(q.mean);
     line["mcse"] = json_number(q.mcse);
     line["deviation"] = json_number(q.deviation);

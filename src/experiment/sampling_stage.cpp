@@ -437,7 +437,8 @@ SamplingOutcome sampling_stage(const Config& config, const PreparedData& data,
     // after it, so that a run that goes on from there writes them again
     const std::int64_t taken = outcome.result.stopped_at >= 0 ? outcome.result.stopped_at : n_steps(run.stages);
     JsonLines lines(folder / "metrics.jsonl");
-    for (const std::string& line : json_lines_at_end(taken, outcome.result.live.diagnostics())) lines.write(line);
+    const LiveDiagnostics live = outcome.result.live.diagnostics();
+    for (const std::string& line : json_lines_at_end(taken, live, live_names(live))) lines.write(line);
   }
   outcome.last_draw = in_file_units(data, outcome.result.last_draw);
   if (!setup.inputs.empty()) {

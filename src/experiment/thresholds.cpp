@@ -48,6 +48,12 @@ void say_convergence(const EvaluationOutcome& outcome, std::vector<ReportStateme
     return;
   }
   const double r_hat = by_draws ? kept->value : outcome.live_r_hat;
+  if (!by_draws && outcome.live_by_datum) {
+    out.push_back({fmt::format("{}: R-hat {} while the chains ran, those of a datum among themselves",
+                               of_r_hat(r_hat) == Verdict::good ? "converged" : "not converged", number_text(r_hat, 4)),
+                   of_r_hat(r_hat)});
+    return;
+  }
   double ess = outcome.live_ess;
   if (by_draws)
     ess = std::isnan(bulk->value) ? bulk->value : std::min(tail->value, bulk->value);  // NaN of either stays

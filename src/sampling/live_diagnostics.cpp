@@ -80,10 +80,22 @@ void LiveSums::Spread::add(double x) {  // Welford 1962
   square += away * (x - mean);
 }
 
+void LiveSums::Means::add(double x) {
+  all.add(x);
+  law.add(x);
+}
+
+void LiveSums::Means::next_law() {
+  square += law.square;
+  freedom += std::max(law.n - 1.0, 0.0);
+  law = {};
+}
+
 LiveSums::LiveSums(const WatchPlan& plan, std::int64_t n_chains, std::int64_t D)
     : n_chains_(n_chains),
       D_(D),
-      n_groups_(n_chains >= 4 ? std::min<std::int64_t>(16, n_chains / 2) : 0),
+      chains_a_law_(plan.chains_a_law > 0 ? plan.chains_a_law : n_chains),
+      n_groups_(n_chains >= 4 && chains_a_law_ >= n_chains ? std::min<std::int64_t>(16, n_chains / 2) : 0),
       quantities_(at(plan.n_quantities(D))),
       sketches_(quantities_.size(), std::vector<std::uint64_t>(at(WatchState::n_bins), 0)),
       modes_(plan.centers.empty() ? 0 : at(plan.centers.rows() + 1), 0) {
@@ -118,6 +130,11 @@ void LiveSums::add_tile(const WatchState& s) {
     return part;
   };
   for (std::int64_t i = 0; i < n; ++i) {
+    if ((begin + i) % chains_a_law_ == 0) {
+      for (Quantity& q : quantities_) {
+        for (Means* means : {&q.chain_means, &q.whole_means, &q.half_means, &q.batch_means}) means->next_law();
+      }
+    }
     bool is_lost = false;
     for (std::int64_t q = 0; q < s.n_quantities && clock_.n_looks > 0; ++q) {
       const float last = s.recent[at((clock_.n_looks - 1) % WatchState::n_recent * plane + q * n + i)];
@@ -166,9 +183,9 @@ void LiveSums::add_tile(const WatchState& s) {
 LiveQuantity LiveSums::judge(const Quantity& q, const std::vector<std::uint64_t>& sketch, double independent) const {
   LiveQuantity out;
   const auto looks = static_cast<double>(clock_.n_looks);
-  const double C = q.chain_means.n, n = C * looks;
-  out.mean = n > 0.0 ? q.chain_means.mean : nan;
-  const double variance = n > 1.0 ? (q.inside_chains + looks * q.chain_means.square) / (n - 1.0) : nan;
+  const double C = q.chain_means.all.n, n = C * looks, laws = C - q.chain_means.degrees();
+  out.mean = n > 0.0 ? q.chain_means.all.mean : nan;
+  const double variance = n > laws ? (q.inside_chains + looks * q.chain_means.squares()) / (n - laws) : nan;
   out.deviation = std::sqrt(variance);
   out.r_hat = out.nested_r_hat = out.ess = out.mcse = nan;
   std::fill(std::begin(out.autocorrelation), std::end(out.autocorrelation), nan);
@@ -194,7 +211,7 @@ LiveQuantity LiveSums::judge(const Quantity& q, const std::vector<std::uint64_t>
   if (clock_.n_looks < fewest_looks || C == 0.0) return out;
 
   const double a_half = static_cast<double>(clock_.n_batches / 2 * clock_.batch_length);
-  const double within = q.inside_halves / (q.half_means.n * (a_half - 1.0));
+  const double within = q.inside_halves / (q.half_means.all.n * (a_half - 1.0));
   if (variance > 0.0) out.r_hat = r_hat_of(q.half_means.variance(), within, a_half);
   for (int j = 0; j < WatchState::n_lags; ++j) {
     const double pairs = C * static_cast<double>(clock_.n_looks - WatchState::lags[j]);
@@ -207,19 +224,20 @@ LiveQuantity LiveSums::judge(const Quantity& q, const std::vector<std::uint64_t>
   }
   // The longest stretches of which there are enough: variance of their means times their length is that of one look's worth.
   const auto length = static_cast<double>(clock_.batch_length), batches = static_cast<double>(clock_.n_batches);
-  const Spread* means = &q.batch_means;
+  const Means* means = &q.batch_means;
   double stretch = length;
-  if (q.whole_means.n >= enough_means) {
+  const auto enough = [](const Means& m) { return m.degrees() + 1.0 >= enough_means; };
+  if (enough(q.whole_means)) {
     means = &q.whole_means;
     stretch = length * batches;
-  } else if (q.half_means.n >= enough_means) {
+  } else if (enough(q.half_means)) {
     means = &q.half_means;
     stretch = a_half;
   } else if (clock_.batch_length < shortest_batch) {
     return out;
   }
   const double most = n * std::max(std::log10(n), 1.0);
-  out.ess = std::min(n * variance / (stretch * means->variance()), most) * independent / C;
+  out.ess = std::min(n * variance / (stretch * means->variance()), most) * independent / C / laws;
   if (out.ess > 0.0) out.mcse = out.deviation / std::sqrt(out.ess);
   return out;
 }
@@ -283,7 +301,12 @@ void LiveSums::for_each_number(Self& self, Visit&& visit) {
   visit(self.clock_.n_batches);
   visit(self.clock_.in_batch);
   for (auto& q : self.quantities_) {
-    for (auto* s : {&q.chain_means, &q.whole_means, &q.half_means, &q.batch_means}) spread(*s);
+    for (auto* means : {&q.chain_means, &q.whole_means, &q.half_means, &q.batch_means}) {
+      spread(means->all);
+      spread(means->law);
+      visit(means->square);
+      visit(means->freedom);
+    }
     visit(q.inside_chains);
     visit(q.inside_halves);
     for (auto& v : q.variogram) visit(v);

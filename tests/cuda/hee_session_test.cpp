@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "compute/hee_session_checks.hpp"
+#include "compute/hee_watch_checks.hpp"
 #include "cuda/context.hpp"
 #include "hee_device.hpp"
 #include "tarn/core/error.hpp"
@@ -256,6 +257,12 @@ TEST_F(HeeOnDevice, SchedulesOfFamilyParametersMatchTheCpu) {
   EXPECT_THROW(device->set_family_parameters(2, {}), Error);
 }
 
+TEST_F(HeeOnDevice, LooksAreOfTheStatesThatAreRead) {
+  expect_watched(on_device(), 1, 2, false, 8);
+  expect_watched(on_device(), 0, 0, true, 2);
+  expect_watched(on_device(), 0, 0, false, 1);
+}
+
 TEST_F(HeeOnDevice, MisuseIsRefused) {
   const HeeParameters p = some_hee({{6, 8}, {Family::gaussian, Family::laplace}});
   const auto session = on_device()(p, {});
@@ -268,6 +275,7 @@ TEST_F(HeeOnDevice, MisuseIsRefused) {
   EXPECT_THROW(session->gradient(), Error);
   const double rate = 0.1;
   EXPECT_THROW(session->learn({&rate, 1}), Error);
+  EXPECT_THROW(session->observe(), Error);
   HeeDynamics d;
   d.dt = -1.0f;
   EXPECT_THROW(session->infer(d, {}), Error);

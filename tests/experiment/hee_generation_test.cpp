@@ -101,6 +101,7 @@ TEST_P(HeeGenerationRun, GoesOnFromEveryCheckpoint) {
     Checkpoints checkpoints(copy / "checkpoints", config.checkpoint, facts);
     const auto again = hee_sampling_stage(config, data, model, *backend, copy, {}, {&checkpoints, &from});
     for (std::size_t l = 0; l < 3; ++l) EXPECT_EQ(again.last_draw[l], sampled.last_draw[l]) << entry.path();
+    test::expect_same_live(again.live.diagnostics, sampled.live.diagnostics);
     EXPECT_EQ(difference_but_times(copy / "samples.nc", whole / "samples.nc"), "") << entry.path();
   }
   EXPECT_GE(n, 3u);  // two tiles of chains

@@ -124,5 +124,111 @@ TEST_F(LiveRun, OfAnAnnealedSchedule) {
   EXPECT_EQ(diagnostics_of(run(then)).at(0).at("step"), 30 + 8 * 4);
 }
 
+class HeeLiveRun : public LiveRun {
+ protected:
+  RunOutcome run(const std::vector<std::string>& overrides, int n_threads = 1) {
+    return run_experiment(parse_config(test::tiny_hee, "tiny.toml", overrides), {folder / "runs", n_threads});
+  }
+  // But for Frechet distances, whose products are rounded otherwise on two threads.
+  static void expect_same(const RunOutcome& one, const RunOutcome& two) {
+    test::expect_same_files(one.folder, two.folder, {"metrics.jsonl"});
+    EXPECT_EQ(diagnostics_of(one), diagnostics_of(two));
+  }
+  static double number(const nlohmann::json& line, const char* key) { return line.at(key).get<double>(); }
+};
+
+// 256 data of two chains each. With looks at each kept draw, the sums are those of the file, within a datum.
+TEST_F(HeeLiveRun, PosteriorChainsOfADatumAreComparedAmongThemselves) {
+  const std::vector<std::string> often{"sampling.diagnostics.every=5", "sampling.thin=5"};
+  const RunOutcome one = run(often), two = run(often, 2);
+  expect_same(one, two);
+  const auto lines = diagnostics_of(one);
+  ASSERT_EQ(lines.size(), 6u);  // after 8 and 16 looks; at the end, with two units and |x|^2
+  EXPECT_EQ(lines[0].at("step"), 10 + 8 * 5);
+  EXPECT_EQ(lines[1].at("looks"), 16);
+  EXPECT_EQ(lines[2].at("looks"), 24);
+  EXPECT_EQ(lines[2].at("step"), 130);
+  EXPECT_EQ(lines[2].at("nested_r_hat"), "NaN");
+  EXPECT_EQ(lines[3].at("quantity"), "layer 1, unit 0");
+  EXPECT_EQ(lines[5].at("quantity"), "|x|^2");
+
+  const DrawReader reader(one.folder / "samples.nc");
+  ASSERT_EQ(reader.n_draws(), 24);
+  double mean = 0.0, inside = 0.0;  // squares about the mean of a datum's two chains
+  for (std::int64_t datum = 0; datum < 256; ++datum) {
+    std::vector<double> values;
+    for (std::int64_t t = 0; t < 24; ++t) {
+      const Matrix<float> x = reader.draw(t);
+      for (const std::int64_t i : {2 * datum, 2 * datum + 1}) values.push_back(static_cast<double>(x(i, 0)));
+    }
+    double its = 0.0;
+    for (const double v : values) its += v / 48.0;
+    for (const double v : values) inside += (v - its) * (v - its);
+    mean += its / 256.0;
+  }
+  EXPECT_NEAR(number(lines[3], "mean"), mean, 1e-6);
+  EXPECT_NEAR(number(lines[3], "deviation"), std::sqrt(inside / (256.0 * 47.0)), 1e-6);
+  // the posterior is the same Gaussian for each datum but for its mean; eight tau of it, from rest elsewhere
+  EXPECT_LT(number(lines[3], "r_hat"), 1.3);
+  EXPECT_THAT(test::read_text(one.folder / "report.html"),
+              HasSubstr("Chains of one datum are compared among themselves, 2 of each"));
+}
+
+// One draw of a chain is kept: the page says what was seen on the way, and does not ask for effective draws of a datum.
+TEST_F(HeeLiveRun, OneDrawOfEachPosteriorIsJudgedByTheLooks) {
+  const RunOutcome one = run({"sampling.thin=0"});
+  const std::string page = test::read_text(one.folder / "report.html");
+  EXPECT_THAT(page, HasSubstr("while the chains ran, those of a datum among themselves"));
+  EXPECT_EQ(page.find("effective draws or more"), std::string::npos);
+}
+
+TEST_F(HeeLiveRun, GeneratingChainsAreWatchedAtTheObservation) {
+  const RunOutcome joint = run({"sampling.mode=joint", "sampling.diagnostics.every=10"});
+  const auto lines = diagnostics_of(joint);
+  ASSERT_EQ(lines.size(), 1u + 1 + 5);  // after 8 looks; at the end, with four units and |x|^2
+  EXPECT_EQ(lines[2].at("quantity"), "layer 0, unit 0");
+  EXPECT_GT(number(lines[1], "nested_r_hat"), 0.9);
+  // a look at each step of the observation, or every so many of them
+  const RunOutcome marginal = run({"sampling.mode=marginal", "sampling.inner_steps=5", "sampling.thin=0"});
+  EXPECT_EQ(number(diagnostics_of(marginal).at(0), "looks"), 8);
+  // the observation's only steps are the last ones
+  const auto layerwise = diagnostics_of(run({"sampling.mode=layerwise"}));
+  EXPECT_EQ(number(layerwise.at(0), "looks"), 1);
+  EXPECT_EQ(layerwise.at(0).at("step"), 2 * 120);
+  EXPECT_TRUE(diagnostics_of(run({"sampling.mode=ancestral"})).empty());
+  EXPECT_TRUE(diagnostics_of(run({"sampling.diagnostics.outputs=0"})).empty());
+}
+
+TEST_F(HeeLiveRun, StopsWhereItsRuleHolds) {
+  for (const std::string mode : {"posterior", "joint", "marginal"}) {
+    SCOPED_TRACE(mode);
+    const std::vector<std::string> overrides{"sampling.mode=" + mode, "sampling.inner_steps=5",
+                                             "sampling.until=\"rhat < 100\"", "sampling.diagnostics.every=5",
+                                             "sampling.thin=30"};
+    const RunOutcome one = run(overrides), two = run(overrides, 2);
+    expect_same(one, two);
+    const DrawReader reader(one.folder / "samples.nc");
+    EXPECT_EQ(reader.n_draws(), 2);  // 30 steps after burn_in, and where it stopped
+    EXPECT_EQ(diagnostics_of(one).at(1).at("step"), 10 + 8 * 5);
+    EXPECT_THAT(test::read_text(one.folder / "report.html"), HasSubstr("stopped after 50 steps"));
+  }
+  const RunOutcome never = run({"sampling.until=\"ess > 1e9\""});
+  EXPECT_EQ(DrawReader(never.folder / "samples.nc").n_draws(), 3);
+  EXPECT_THAT(test::read_text(never.folder / "report.html"), HasSubstr("did not hold within the 130 steps"));
+}
+
+TEST_F(HeeLiveRun, ARuleThatCannotBeJudgedIsRefused) {
+  const auto refusal = [&](const std::vector<std::string>& overrides) {
+    return test::message_of([&] { run(overrides); });
+  };
+  const std::string rule = "sampling.until=\"ess > 400\"";
+  EXPECT_THAT(refusal({rule, "sampling.diagnostics.outputs=0"}),
+              HasSubstr("sampling.diagnostics.outputs of 1 or more"));
+  EXPECT_THAT(refusal({rule, "sampling.mode=ancestral"}), HasSubstr("posterior, joint or marginal"));
+  EXPECT_THAT(refusal({"sampling.until=\"nested_rhat < 1.1\""}), HasSubstr("allowed here: rhat, ess, mcse"));
+  EXPECT_THAT(refusal({"sampling.mode=marginal", "sampling.inner_steps=5", "sampling.diagnostics.every=7"}),
+              HasSubstr("7 is no multiple of sampling.inner_steps = 5"));
+}
+
 }  // namespace
 }  // namespace tarn

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,6 +19,7 @@
 #include "tarn/experiment/runner.hpp"
 #include "tarn/io/draws.hpp"
 #include "tarn/io/file.hpp"
+#include "tarn/sampling/live_diagnostics.hpp"
 
 namespace tarn::test {
 
@@ -99,5 +102,24 @@ inline const std::string tiny_hee =
     "[model]\nkind = \"hee\"\n"
     "[[model.layers]]\nfamily = \"gaussian\"\ns = 0.5\n"
     "[[model.layers]]\nsize = 2\nfamily = \"gaussian\"\n";
+
+/// Bit by bit, NaN at the same places.
+inline void expect_same_live(const LiveDiagnostics& a, const LiveDiagnostics& b) {
+  const auto numbers = [](const LiveDiagnostics& d) {
+    std::vector<double> out{static_cast<double>(d.n_looks),     static_cast<double>(d.n_chains),
+                            static_cast<double>(d.n_lost),      static_cast<double>(d.n_stuck),
+                            static_cast<double>(d.n_duplicate), d.mode_changes};
+    for (const LiveQuantity& q : d.quantities) {
+      out.insert(out.end(), {q.mean, q.deviation, q.r_hat, q.nested_r_hat, q.ess, q.mcse, q.below_zero});
+      out.insert(out.end(), std::begin(q.autocorrelation), std::end(q.autocorrelation));
+      out.insert(out.end(), std::begin(q.quantiles), std::end(q.quantiles));
+    }
+    out.insert(out.end(), d.mode_shares.begin(), d.mode_shares.end());
+    std::vector<std::uint64_t> bits;
+    for (const double x : out) bits.push_back(std::isnan(x) ? 0 : std::bit_cast<std::uint64_t>(x));
+    return bits;
+  };
+  EXPECT_EQ(numbers(a), numbers(b));
+}
 
 }  // namespace tarn::test

@@ -19,9 +19,11 @@ namespace {
 constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 
 // Chains `[n_chains, n_looks]` of one output, in tiles, as an engine would have them looked at.
-LiveSums watched(const Matrix<float>& draws, std::int64_t tile = 1 << 20, int n_threads = 1) {
+LiveSums watched(const Matrix<float>& draws, std::int64_t tile = 1 << 20, int n_threads = 1,
+                 std::int64_t chains_a_law = 0) {
   WatchPlan plan;
   plan.n_outputs = 1;
+  plan.chains_a_law = chains_a_law;
   LiveSums sums(plan, draws.rows(), 1);
   for (std::int64_t begin = 0; begin < draws.rows(); begin += tile) {
     const std::int64_t n = std::min(tile, draws.rows() - begin);
@@ -318,6 +320,82 @@ TEST(LiveDiagnosticsTest, TilesAndThreadsChangeNoBit) {
   for (const int threads : {2, 5}) EXPECT_EQ(watched(x, 1 << 20, threads).pack(), whole) << threads;
 }
 
+// Means of pieces about the mean of their law: sum of squares, and degrees of freedom.
+struct WithinLaws {
+  double squares = 0.0, degrees = 0.0;
+  void add(const std::vector<double>& of_a_law) {
+    const Sample s = sample_of(of_a_law);
+    if (s.n > 1.0) squares += s.variance * (s.n - 1.0);
+    degrees += s.n - 1.0;
+  }
+  double variance() const { return squares / degrees; }
+};
+
+// Neighbours that sample a law of their own each, far from one another: what is said of a law must not see how far.
+TEST(LiveDiagnosticsTest, ChainsOfSeveralLawsAreComparedWithinThem) {
+  constexpr std::int64_t T = 64, half = T / 2;
+  for (const auto& [laws, each] : {std::pair<std::int64_t, std::int64_t>{70, 1}, {40, 2}, {25, 4}, {6, 3}}) {
+    SCOPED_TRACE(testing::Message() << laws << " laws of " << each << " chains");
+    Matrix<float> x = autoregression(laws * each, T, 0.6, 21);
+    for (std::int64_t i = 0; i < x.rows(); ++i) {
+      for (std::int64_t t = 0; t < T; ++t) x(i, t) += static_cast<float>(16 * (i / each));
+    }
+    const LiveSums sums = watched(x, 1 << 20, 1, each);
+    const LiveQuantity live = sums.diagnostics().quantities[0];
+    for (const std::int64_t tile : {1, 3, 7}) EXPECT_EQ(watched(x, tile, 1, each).pack(), sums.pack()) << tile;
+
+    WithinLaws looks, wholes, halves, batches;
+    double inside = 0.0;
+    for (std::int64_t k = 0; k < laws; ++k) {
+      std::vector<double> all, whole_means, half_means, batch_means;
+      for (std::int64_t i = k * each; i < (k + 1) * each; ++i) {
+        all.insert(all.end(), x.row(i), x.row(i) + T);
+        whole_means.push_back(sample_of(part(x, i, 0, T)).mean);
+        for (const std::int64_t begin : {std::int64_t{0}, half}) {
+          const Sample s = sample_of(part(x, i, begin, half));
+          half_means.push_back(s.mean);
+          inside += s.variance / static_cast<double>(2 * laws * each);
+        }
+        for (std::int64_t b = 0; b < T; b += 8) batch_means.push_back(sample_of(part(x, i, b, 8)).mean);
+      }
+      looks.add(all);
+      wholes.add(whole_means);
+      halves.add(half_means);
+      batches.add(batch_means);
+    }
+    EXPECT_NEAR(live.mean, sample_of({x.data(), x.data() + x.size()}).mean, 1e-9);
+    EXPECT_NEAR(live.deviation, std::sqrt(looks.variance()), 1e-9);
+    const double r_hat = std::sqrt(halves.variance() / inside + (half - 1.0) / half);
+    EXPECT_NEAR(live.r_hat, r_hat, 1e-9);
+    EXPECT_LT(live.r_hat, 1.1);
+    EXPECT_TRUE(std::isnan(live.nested_r_hat));
+    // of one law, in the mean: the longest pieces of which there are 64, counting what their laws' means take
+    const bool whole = wholes.degrees >= 63.0, is_half = !whole && halves.degrees >= 63.0;
+    const double length = whole ? T : is_half ? half : 8.0;
+    const double of_means = (whole ? wholes : is_half ? halves : batches).variance();
+    const double ess = static_cast<double>(each * T) * looks.variance() / (length * of_means);
+    EXPECT_NEAR(live.ess, ess, 1e-8 * ess);
+    EXPECT_NEAR(live.mcse, std::sqrt(looks.variance() / ess), 1e-8);
+    // x_t = 0.6 x_(t-1) + ..., 25 ESS in 100 looks for long chains; the estimate is good to 20 %, so five of them here
+    EXPECT_NEAR(live.ess / static_cast<double>(each * T), 0.25, 0.25);
+    EXPECT_GT(diagnostics_of(x).quantities[0].r_hat, 5.0);  // taken for chains of one law
+  }
+}
+
+// A law that loses all its chains is one fewer; that the last law is cut short does not matter.
+TEST(LiveDiagnosticsTest, ALostLawIsNotCounted) {
+  Matrix<float> x = autoregression(75, 64, 0.5, 22), rest(73, 64);
+  for (const std::int64_t i : {6, 7}) std::fill_n(x.row(i), 64, quiet_nan);
+  for (std::int64_t i = 0, to = 0; i < 75; ++i) {
+    if (i != 6 && i != 7) std::copy_n(x.row(i), 64, rest.row(to++));
+  }
+  const LiveQuantity a = watched(x, 5, 1, 2).diagnostics().quantities[0],
+                     b = watched(rest, 5, 1, 2).diagnostics().quantities[0];
+  EXPECT_EQ(a.r_hat, b.r_hat);
+  EXPECT_EQ(a.ess, b.ess);
+  EXPECT_EQ(a.deviation, b.deviation);
+}
+
 TEST(LiveDiagnosticsTest, SumsAreStoredAndComeBack) {
   const Matrix<float> x = autoregression(80, 37, 0.8, 18);
   WatchPlan plan;
@@ -329,6 +407,22 @@ TEST(LiveDiagnosticsTest, SumsAreStoredAndComeBack) {
   EXPECT_EQ(back.diagnostics().quantities[0].ess, sums.diagnostics().quantities[0].ess);
   LiveSums other(plan, 79, 1);
   EXPECT_THROW(other.unpack(sums.pack()), Error);
+  // within a law
+  plan.chains_a_law = 4;
+  LiveSums first(plan, 80, 1), second(plan, 80, 1);
+  const auto tile = [&](LiveSums& to, std::int64_t begin, std::int64_t n) {
+    HostWatch watch(plan, n, 1, nullptr);
+    Matrix<float> looks(n, 1);
+    for (std::int64_t t = 0; t < 37; ++t) {
+      for (std::int64_t i = 0; i < n; ++i) looks(i, 0) = x(begin + i, t);
+      watch.observe(looks.view(), 1);
+    }
+    to.add_tile(watch.state());
+  };
+  tile(first, 0, 30);
+  second.unpack(first.pack());
+  tile(second, 30, 50);
+  EXPECT_EQ(second.pack(), watched(x, 80, 1, 4).pack());
   std::vector<double> damaged = sums.pack();
   damaged.pop_back();
   EXPECT_THROW(back.unpack(damaged), Error);

@@ -12,6 +12,7 @@
 #include "tarn/compute/backend.hpp"
 #include "tarn/compute/dsm.hpp"
 #include "tarn/compute/training_state.hpp"
+#include "tarn/compute/watch.hpp"
 #include "tarn/core/family.hpp"
 #include "tarn/core/matrix.hpp"
 #include "tarn/core/nonlinearity.hpp"
@@ -137,6 +138,18 @@ struct HeeChainState {
   std::vector<std::int64_t> first_bad_step;  ///< `[n_rows]`
 };
 
+/// Units `first ... first + n - 1` of a layer.
+struct HeeUnits {
+  int layer = 0;
+  std::int64_t first = 0, n = 0;
+  bool operator==(const HeeUnits&) const = default;
+};
+/// What live diagnostics see of a chain: layers `first` to `last`, their units in this order. In front are the first units of each layer, `n_front` in
+/// all and as many of each as may be, one layer after another; behind them the others. Empty pieces are left out. Throws `Error` where there are no
+/// such layers or fewer units.
+std::vector<HeeUnits> watched_units(const HeeParameters& parameters, int first, int last, std::int64_t n_front);
+std::int64_t n_units(const std::vector<HeeUnits>& units);
+
 /// Inference on a block of chains, and learning from it. All layers advance together. A chain that is not finite is NaN in all its
 /// state from its first bad step on, is counted, and is left out of statistics; it never touches another. A chain's result does not
 /// depend on the others; nothing depends on the number of threads.
@@ -163,6 +176,12 @@ class HeeSession {
   virtual std::span<const std::int64_t> first_bad_step() const = 0;
   /// Posterior means `[n_rows, n_l]` over the steps with `means` since the last `clear`. NaN for a quarantined chain.
   virtual void read_mean(int layer, MatrixView<float> mean) const = 0;
+
+  /// As `Chains::watch`, of layers `first` to `last`; the outputs of the plan are `watched_units`, D is their number. Lost chains are NaN. `set_rows`
+  /// ends it.
+  virtual void watch(int first, int last, const WatchPlan& plan, const WatchState* from = nullptr) = 0;
+  virtual void observe() = 0;
+  virtual WatchState read_watch() = 0;
 
   virtual HeeStatistics statistics() const = 0;
   /// Collected `dW` and `db` as means over the chain-steps, in the shape of the parameters. Throws `Error` where there are none.

@@ -14,6 +14,7 @@ struct WatchPlan {
   std::int64_t n_outputs = 0;  ///< K; 0: nothing is watched
   Matrix<float>
       centers;  ///< `[n_modes, D]`: a chain is in the mode whose center is nearest; empty: modes are not counted
+  std::int64_t chains_a_law = 0;  ///< so many neighbours sample one law, the next ones another; 0: all chains the same
 
   std::int64_t n_quantities(std::int64_t D) const { return n_outputs == 0 ? 0 : n_outputs + (D > 1 ? 1 : 0); }
 };

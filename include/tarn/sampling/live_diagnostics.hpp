@@ -1,6 +1,7 @@
 // What chains that run have shown so far, from sums that a backend keeps beside them; no draw is stored (docs/diagnostics.md).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -10,15 +11,16 @@
 
 namespace tarn {
 
-/// Of one quantity, over all looks at all chains that are well.
+/// Of one quantity, over all looks at all chains that are well. Where chains sample several laws (`WatchPlan::chains_a_law`), all but mean, quantiles and
+/// `below_zero` is within a law, pooled over laws; ESS and its error are of one law, in the mean.
 struct LiveQuantity {
   double mean = 0.0;
   double deviation = 0.0;  ///< divisor n - 1
   double r_hat =
       0.0;  ///< split R-hat of the values as they are (Gelman et al. 2013, section 11.4), not rank-normalised
-  double nested_r_hat = 0.0;                        ///< Margossian et al. 2024, up to 16 groups of neighbouring chains
-  double ess = 0.0;                                 ///< effective looks for the mean, by batch means
-  double mcse = 0.0;                                ///< Monte-Carlo standard error of the mean, `deviation / sqrt(ess)`
+  double nested_r_hat = 0.0;  ///< Margossian et al. 2024, up to 16 groups of neighbouring chains; NaN of several laws
+  double ess = 0.0;           ///< effective looks for the mean, by batch means
+  double mcse = 0.0;          ///< Monte-Carlo standard error of the mean, `deviation / sqrt(ess)`
   double autocorrelation[WatchState::n_lags] = {};  ///< at 1, 2, 4 and 8 looks
   double quantiles[5] = {};                         ///< at `live_probabilities`, off by 1/256 of their value at most
   double below_zero = 0.0;                          ///< share of looks
@@ -71,8 +73,20 @@ class LiveSums {
     void add(double x);
     double variance() const { return square / (n - 1.0); }
   };
+  /// Means of chains or of pieces of them, the spread of each law's about a mean of its own.
+  struct Means {
+    Spread all;                          ///< for their number and mean
+    Spread law;                          ///< of the law whose chains are being added
+    double square = 0.0, freedom = 0.0;  ///< of the laws before
+
+    void add(double x);
+    void next_law();
+    double squares() const { return square + law.square; }
+    double degrees() const { return freedom + std::max(law.n - 1.0, 0.0); }
+    double variance() const { return squares() / degrees(); }
+  };
   struct Quantity {
-    Spread chain_means, whole_means, half_means, batch_means;
+    Means chain_means, whole_means, half_means, batch_means;
     double inside_chains = 0.0, inside_halves = 0.0;  ///< sums of squares about the means
     double variogram[WatchState::n_lags] = {};
     std::vector<Spread> group_means;    ///< of chain means within groups
@@ -83,7 +97,7 @@ class LiveSums {
   LiveQuantity judge(const Quantity& q, const std::vector<std::uint64_t>& sketch, double n_good) const;
   void count_duplicates(LiveDiagnostics& out) const;
 
-  std::int64_t n_chains_ = 0, D_ = 0, n_groups_ = 0;
+  std::int64_t n_chains_ = 0, D_ = 0, chains_a_law_ = 0, n_groups_ = 0;
   WatchClock clock_;
   std::vector<Quantity> quantities_;
   std::vector<std::vector<std::uint64_t>> sketches_;

@@ -3,11 +3,13 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "hee_chains.hpp"
 #include "hee_learning.hpp"
 #include "hee_sums.hpp"
 #include "hee_tile.hpp"
+#include "host_watch.hpp"
 
 namespace tarn::cpu {
 namespace {
@@ -30,6 +32,7 @@ class CpuHeeSession final : public HeeSession {
       n_means_ = 0;
     }
     chains_.set_rows(rows);
+    units_.clear();
   }
   void set_observations(MatrixView<const float> x0) override { chains_.set_observations(x0); }
   void reset(const HeeDynamics& dynamics, std::uint64_t seed, std::uint64_t step, float spread) override {
@@ -42,6 +45,13 @@ class CpuHeeSession final : public HeeSession {
   void infer(const HeeDynamics& dynamics, const HeeSteps& steps) override;
   std::span<const std::int64_t> first_bad_step() const override { return chains_.first_bad_step(); }
   void read_mean(int layer, MatrixView<float> mean) const override;
+
+  void watch(int first, int last, const WatchPlan& plan, const WatchState* from) override;
+  void observe() override;
+  WatchState read_watch() override {
+    require(!units_.empty(), "inference: nothing is watched");
+    return watch_.state();
+  }
 
   HeeStatistics statistics() const override { return sums_.statistics(); }
   HeeParameters gradient() const override;
@@ -70,6 +80,8 @@ class CpuHeeSession final : public HeeSession {
   std::vector<HeeTile> tiles_;  // one a thread
   std::vector<Panels> means_;   // sums of x_l, l = 1..L at [l - 1]; empty until they are asked for
   std::int64_t n_means_ = 0;
+  std::vector<HeeUnits> units_;  // that are watched
+  HostWatch watch_;
 };
 
 void CpuHeeSession::infer(const HeeDynamics& dynamics, const HeeSteps& steps) {
@@ -109,6 +121,28 @@ void CpuHeeSession::read_mean(int layer, MatrixView<float> mean) const {
   means_[at(layer - 1)].store(0, mean);
   const auto share = static_cast<float>(1.0 / static_cast<double>(n_means_));
   for (std::int64_t i = 0; i < mean.size(); ++i) mean.data[i] *= share;
+}
+
+void CpuHeeSession::watch(int first, int last, const WatchPlan& plan, const WatchState* from) {
+  units_ = watched_units(model_.parameters(), first, last, plan.n_outputs);
+  watch_ = {plan, chains_.rows().n_rows(), n_units(units_), from};
+}
+
+void CpuHeeSession::observe() {
+  require(!units_.empty(), "inference: nothing is watched");
+  Matrix<float> x(chains_.rows().n_rows(), n_units(units_)), layer;
+  std::int64_t column = 0;
+  for (const HeeUnits& piece : units_) {
+    layer = Matrix<float>(x.rows(), model_.size(piece.layer));
+    chains_.read(piece.layer, layer);
+    for (std::int64_t i = 0; i < x.rows(); ++i) std::copy_n(layer.row(i) + piece.first, piece.n, x.row(i) + column);
+    column += piece.n;
+  }
+  for (std::int64_t i = 0; i < x.rows(); ++i) {  // an observation that is held stays as it is in a chain that is lost
+    if (chains_.first_bad_step()[static_cast<std::size_t>(i)] >= 0)
+      std::fill_n(x.row(i), x.cols(), std::numeric_limits<float>::quiet_NaN());
+  }
+  watch_.observe(x.view(), n_threads_);
 }
 
 HeeParameters CpuHeeSession::gradient() const {

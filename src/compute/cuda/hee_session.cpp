@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "device_watch.hpp"
 #include "hee_steps.hpp"
+#include "host_watch.hpp"
 #include "nvtx.hpp"
 
 namespace tarn::cuda {
@@ -50,6 +52,10 @@ class CudaHeeSession final : public HeeSession {
     return chains_.known_bad_steps();
   }
   void read_mean(int layer, MatrixView<float> mean) const override;
+
+  void watch(int first, int last, const WatchPlan& plan, const WatchState* from) override;
+  void observe() override;
+  WatchState read_watch() override;
 
   HeeStatistics statistics() const override;
   HeeParameters gradient() const override;
@@ -109,6 +115,9 @@ class CudaHeeSession final : public HeeSession {
   mutable std::vector<Stretch> stretches_;
   std::vector<DeviceBuffer<float>> means_;  ///< sums of x_l, l = 1..L at [l - 1]; empty until they are asked for
   std::int64_t n_means_ = 0;
+  std::vector<HeeUnits> units_;  ///< that are watched
+  DeviceBuffer<float> watched_;  ///< `[n_rows, units]`, of the last look
+  DeviceWatch watch_;
 };
 
 void CudaHeeSession::set_rows(const HeeRows& rows) {
@@ -118,6 +127,7 @@ void CudaHeeSession::set_rows(const HeeRows& rows) {
     fail("inference: statistics of {} chains are still kept; learn or clear them first", chains_.n_rows());
   settle_samples();
   chains_.set_rows(rows);
+  units_.clear();
   if (!changes) return;
   stepper_.resize();
   means_.clear();
@@ -193,6 +203,37 @@ void CudaHeeSession::read_mean(int layer, MatrixView<float> mean) const {
     for (std::int64_t k = 0; k < mean.cols; ++k) mean(i, k) = sums[static_cast<std::size_t>(i * stride + k)] * share;
   }
   chains_.mark_lost(mean);
+}
+
+void CudaHeeSession::watch(int first, int last, const WatchPlan& plan, const WatchState* from) {
+  const NvtxRange range("HeeSession::watch");
+  context_.make_current();
+  units_ = watched_units(weights_.shape(), first, last, plan.n_outputs);
+  const std::int64_t n = chains_.n_rows(), D = n_units(units_);
+  watched_.reserve(n * D);
+  const HostWatch start(plan, n, D, from);  // checks both
+  watch_.load(plan, start.state(), D, context_.stream.handle());
+}
+
+void CudaHeeSession::observe() {
+  const NvtxRange range("HeeSession::observe");
+  require(!units_.empty(), "inference: nothing is watched");
+  context_.make_current();
+  const StreamHandle stream = context_.stream.handle();
+  std::int64_t column = 0;
+  for (const HeeUnits& piece : units_) {
+    launch_hee_gather(chains_.x(piece.layer), chains_.n_rows(), weights_.stride(piece.layer), piece.first, piece.n,
+                      chains_.first_bad_step(), watched_.data(), n_units(units_), column, stream);
+    column += piece.n;
+  }
+  watch_.observe(watched_.data(), stream);
+}
+
+WatchState CudaHeeSession::read_watch() {
+  const NvtxRange range("HeeSession::read_watch");
+  require(!units_.empty(), "inference: nothing is watched");
+  context_.make_current();
+  return watch_.read(context_.stream.handle());
 }
 
 HeeTotals CudaHeeSession::totals() const {
