@@ -1,9 +1,9 @@
 // Chain-steps a second of the large-D path on the device, beside what the same card does in the products alone. One JSON line a
-// measurement, each the median of several repeats between CUDA events. Under 40 seconds on an H100.
+// measurement, each the median of several repeats between CUDA events. Under a minute on an H100.
 //   gemm         products by the backend's own Blas: 8192^3 in each precision (bf16: of bf16 matrices), and the two of a float32 step
 //   copy         device to device, bytes read and written
 //   advance      output mode; `share` is its rate of arithmetic over that of 8192^3 in its precision, `share_of_products` over the step's own two
-//   reservoir    reservoir mode
+//   reservoir    reservoir mode; both with their energy (energy.hpp)
 #include <algorithm>
 #include <bit>
 #include <cstdio>
@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "bus_id.hpp"
+#include "energy.hpp"
 #include "large_chains.hpp"
 #include "large_steps.hpp"
 #include "memory.hpp"
@@ -139,7 +141,7 @@ struct Case {
   Precision precision = Precision::fp32;
 };
 
-void chains(Context& context, const Case& k, double ceiling) {
+void chains(Context& context, const Case& k, double ceiling, bench::EnergyMeter& energy) {
   context.precision = k.precision;
   double products = 0.0;
   if (!k.reservoir && k.phi == Nonlinearity::relu && k.precision == Precision::fp32)
@@ -165,14 +167,15 @@ void chains(Context& context, const Case& k, double ceiling) {
   LangevinSteps steps;
   steps.dt = 1e-4f;
   steps.n_steps = k.n_steps;
-  const double ms = median_ms(context, [&] {
+  const auto advance = [&] {
     if (k.reservoir) {
       advance_reservoir(network, steps, d, workspace, context);
     } else {
       advance_large(network, steps, d, workspace, context);
     }
     steps.first_step += static_cast<std::uint64_t>(steps.n_steps);
-  });
+  };
+  const double ms = median_ms(context, advance);
   const double step = 1e-3 * ms / static_cast<double>(k.n_steps);
   const double flops = (k.reservoir ? 6.0 : 4.0) * static_cast<double>(k.chains * k.N) * static_cast<double>(k.D);
   std::printf(
@@ -185,7 +188,12 @@ void chains(Context& context, const Case& k, double ceiling) {
       static_cast<long long>(k.chains), static_cast<long long>(k.n_steps), 1e3 * step,
       static_cast<double>(k.chains) / step, 1e-12 * flops / step, flops / step / ceiling);
   if (products > 0.0) std::printf(", \"share_of_products\": %.3f", products / step);
-  std::printf("}\n");
+  steps.n_steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(0.02 / step), 1, k.n_steps);
+  const std::string used = energy.fields("chain_step", static_cast<double>(k.chains * steps.n_steps), [&] {
+    advance();
+    context.stream.synchronize();
+  });
+  std::printf(", %s}\n", used.c_str());
   std::fflush(stdout);
 }
 
@@ -198,6 +206,8 @@ int main(int argc, char** argv) try {
   Context context(0);
   std::printf("{\"device\": \"%s\", \"multiprocessors\": %d}\n", context.info.name.c_str(),
               context.info.n_multiprocessors);
+  bench::EnergyMeter energy(bench::pci_bus_id(0), is_small ? 0.05 : 1.0);
+  std::printf("%s\n", energy.idle_line().c_str());
   const std::int64_t n = 8192 / less;
   double ceiling[3];
   for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
@@ -218,7 +228,7 @@ int main(int argc, char** argv) try {
     k.N /= less;
     k.chains /= less;
     if (is_small) k.n_steps = 16;
-    chains(context, k, ceiling[static_cast<std::size_t>(k.precision)]);
+    chains(context, k, ceiling[static_cast<std::size_t>(k.precision)], energy);
   }
   return 0;
 } catch (const std::exception& error) {

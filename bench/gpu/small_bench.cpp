@@ -1,12 +1,14 @@
 // Small-D chains on a GPU: one JSON line a case, with the share of what the schedulers can issue at most (issue_limit.cu). Every kernel
 // where they compete (D = 1 and 2, relu), the chosen one elsewhere. Chains stay on the device; times are those of CUDA events, the median of
-// nine. Takes less than a minute.
+// nine. Energy (energy.hpp) where the chosen kernel fills the card. Takes about a minute.
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "bus_id.hpp"
+#include "energy.hpp"
 #include "issue_limit.hpp"
 #include "noise.hpp"
 #include "small_chains.hpp"
@@ -55,7 +57,8 @@ struct Network {
 
 class Bench {
  public:
-  Bench() : info_(cuda::device_info(0)) {
+  Bench() : info_(cuda::device_info(0)), energy_(bench::pci_bus_id(0)) {
+    fmt::print("{}\n", energy_.idle_line());
     const int threads = 512, blocks = info_.n_multiprocessors * 4;
     cuda::DeviceBuffer<float> out(std::int64_t{threads} * blocks);
     for (const int D : {1, 2}) {
@@ -116,14 +119,21 @@ class Bench {
       steps.n_steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(10 * 0.012 / once(run)), 10, 100000);
       const double s = seconds(stream_, run);
       const double rate = static_cast<double>(n * steps.n_steps) / s;
+      std::string energy;
+      if (v == chosen && n >= fills_the_card) {
+        energy = ", " + energy_.fields("chain_step", static_cast<double>(n * steps.n_steps), [&] {
+          run();
+          stream_.synchronize();
+        });
+      }
       const bool has_limit = phi == Nonlinearity::relu && D <= 2 && U == 0;
       fmt::print(
           "{{\"case\": \"chains\", \"phi\": \"{}\", \"D\": {}, \"U\": {}, \"N\": {}, \"integrator\": \"{}\", "
           "\"chains\": {}, \"lanes\": {}, \"chains_a_thread\": {}, \"block\": {}, \"chosen\": {}, \"steps\": {}, "
-          "\"median_s\": {:.4g}, \"chain_steps_per_s\": {:.4g}, \"share_of_issue_limit\": {}}}\n",
+          "\"median_s\": {:.4g}, \"chain_steps_per_s\": {:.4g}, \"share_of_issue_limit\": {}{}}}\n",
           name_of(phi), D, U, N, integrator == Integrator::euler_maruyama ? "em" : "lm", n, v.lanes, v.chains, v.block,
           v == chosen, steps.n_steps, s, rate,
-          has_limit ? fmt::format("{:.3f}", rate * static_cast<double>(N) / limit_[D]) : "null");
+          has_limit ? fmt::format("{:.3f}", rate * static_cast<double>(N) / limit_[D]) : "null", energy);
       std::fflush(stdout);
     }
   }
@@ -140,8 +150,10 @@ class Bench {
     return 1e-3 * static_cast<double>(end.milliseconds_since(start));
   }
 
+  static constexpr std::int64_t fills_the_card = 270336;
   cuda::DeviceInfo info_;
   cuda::CudaStream stream_;
+  bench::EnergyMeter energy_;
   double limit_[3] = {};
 };
 

@@ -1,10 +1,10 @@
 // Time of a training step on the device with a resident table, beside the time that its memory alone takes. JSON lines, each the median of
-// several repeats. Under 30 seconds on an H100.
+// several repeats. Under a minute on an H100.
 //   copy    device to device, bytes read and written: the bandwidth that floors are computed from
 //   adam    the optimiser's launch alone, 28 bytes a parameter
 //   train   whole steps, host time from call to losses, by each way that a session can take ("way": "default" is what it takes by itself, "before" is
 //           products cut by the library, "one pass" gradients that are summed with the optimiser's step, "blocks B" a small network's kernel with so many blocks).
-//           `floor_us`: weights, moments and gradient are read, and written where they change, 8 x 4 bytes a parameter; `ratio`: step over floor
+//           `floor_us`: weights, moments and gradient are read, and written where they change, 8 x 4 bytes a parameter; `ratio`: step over floor. What a session takes by itself with its energy (energy.hpp)
 //   product the products of a step, one at a time; "outputs" once for each number of slices of its sum
 //   map     (I + J)^-1 where J is trained
 #include <algorithm>
@@ -15,9 +15,11 @@
 #include <vector>
 
 #include "adam.hpp"
+#include "bus_id.hpp"
 #include "dsm_descent.hpp"
 #include "dsm_session.hpp"
 #include "dsm_skew.hpp"
+#include "energy.hpp"
 #include "memory.hpp"
 #include "noise.hpp"
 #include "small_dsm.hpp"
@@ -126,7 +128,7 @@ struct Case {
   double clip_norm = 0.0;
 };
 
-void train(Context& context, const Case& c, double bandwidth) {
+void train(Context& context, const Case& c, double bandwidth, bench::EnergyMeter& energy) {
   DsmParameters p;
   p.phi = c.phi;
   p.n_outputs = c.D;
@@ -141,13 +143,24 @@ void train(Context& context, const Case& c, double bandwidth) {
   const double floor = static_cast<double>(c.N * (2 * c.D + 1)) * 32.0 / bandwidth;
   const double flops = static_cast<double>(c.B * c.N) * static_cast<double>(10 * c.D + 4);
   const auto measure = [&](const std::string& way, const DsmPaths& paths) {
-    const double seconds = step_seconds(*make_cuda_session(context, p, optimizer, paths), table, level, c.B, c.n_steps);
+    const auto session = make_cuda_session(context, p, optimizer, paths);
+    const double seconds = step_seconds(*session, table, level, c.B, c.n_steps);
+    std::string used;
+    if (way == "default" || way == "tf32") {
+      const std::vector<float> rates(c.n_steps, 1e-4f);
+      std::vector<DsmLoss> losses(c.n_steps);
+      std::int64_t step = (repeats + 1) * static_cast<std::int64_t>(c.n_steps);
+      used = ", " + energy.fields("training_step", static_cast<double>(c.n_steps), [&] {
+        session->run(table, level, c.B, 1, step, rates, losses);
+        step += static_cast<std::int64_t>(c.n_steps);
+      });
+    }
     std::printf(
         "{\"bench\": \"train\", \"phi\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"clip\": %g, \"way\": \"%s\", "
-        "\"step_us\": %.2f, \"floor_us\": %.2f, \"ratio\": %.2f, \"tflop_per_s\": %.2f}\n",
+        "\"step_us\": %.2f, \"floor_us\": %.2f, \"ratio\": %.2f, \"tflop_per_s\": %.2f%s}\n",
         std::string(name_of(c.phi)).c_str(), static_cast<long long>(c.D), static_cast<long long>(c.N),
         static_cast<long long>(c.B), c.clip_norm, way.c_str(), 1e6 * seconds, 1e6 * floor, seconds / floor,
-        1e-12 * flops / seconds);
+        1e-12 * flops / seconds, used.c_str());
     std::fflush(stdout);
   };
   measure("default", {});
@@ -270,12 +283,14 @@ int main(int argc, char** argv) try {
   Context context(0);
   std::printf("{\"device\": \"%s\", \"multiprocessors\": %d}\n", context.info.name.c_str(),
               context.info.n_multiprocessors);
+  bench::EnergyMeter energy(bench::pci_bus_id(0));
+  std::printf("%s\n", energy.idle_line().c_str());
   const double bandwidth = copy_bandwidth(context);
   if (argc > 1) {  // one case D:N:B, for profilers
     long long D = 0, N = 0, B = 0;
     if (std::sscanf(argv[1], "%lld:%lld:%lld", &D, &N, &B) != 3 || D < 1 || N < 1 || B < 1)
       fail("\"{}\" is not D:N:B", argv[1]);
-    train(context, {D, N, B, 20}, bandwidth);
+    train(context, {D, N, B, 20}, bandwidth, energy);
     return 0;
   }
   adam_alone(context, 300 * 20000 * 2, bandwidth);
@@ -287,7 +302,7 @@ int main(int argc, char** argv) try {
         Case{100, 4000, 128, 500}, Case{1, 1000, 32, 1000}, Case{1, 1000, 256, 1000}, Case{1, 4000, 32, 1000},
         Case{2, 1000, 32, 1000}, Case{2, 1000, 32, 1000, Nonlinearity::tanh}, Case{16, 1000, 64, 500},
         Case{1, 1000, 32, 1000, Nonlinearity::relu, 1.0}})
-    train(context, c, bandwidth);
+    train(context, c, bandwidth, energy);
   for (const std::int64_t D : {16, 100, 300}) map_alone(context, D);
   return 0;
 } catch (const std::exception& error) {

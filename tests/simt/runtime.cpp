@@ -110,6 +110,13 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceGetPCIBusId(char* text, int length, int device) {
+  if (device != 0) return cudaErrorInvalidDevice;
+  constexpr char bus[] = "0000:00:00.0";
+  if (!text || length < static_cast<int>(sizeof bus)) return cudaErrorInvalidValue;
+  std::memcpy(text, bus, sizeof bus);
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
   cudaDeviceProp p;
   if (const cudaError_t error = cudaGetDeviceProperties(&p, device); error != cudaSuccess) return error;
