@@ -13,64 +13,19 @@
 #include <cstdlib>
 #include <ctime>
 #include <functional>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "gemm.hpp"
+#include "hee_case.hpp"
 #include "hee_chains.hpp"
 #include "tarn/core/isa.hpp"
-#include "tarn/core/noise.hpp"
 
 namespace {
 
 using namespace tarn;
 
-struct Case {
-  std::int64_t B = 0;
-  std::vector<std::int64_t> sizes;
-  std::string kind = "exact";
-};
-
-Case parse(const std::string& text) {
-  Case c;
-  std::istringstream fields(text);
-  std::string field;
-  while (std::getline(fields, field, ':')) {
-    const std::int64_t n = std::atoll(field.c_str());
-    if (n == 0) {
-      c.kind = field;
-    } else if (c.B == 0) {
-      c.B = n;
-    } else {
-      c.sizes.push_back(n);
-    }
-  }
-  const bool known = c.kind == "exact" || c.kind == "sampled" || c.kind == "patches";
-  if (c.B < 1 || c.sizes.size() < 2 || !known) {
-    fmt::print(stderr, "hee_bench: \"{}\" is not B:n_0:n_1:...[:exact|:sampled|:patches]\n", text);
-    std::exit(2);
-  }
-  return c;
-}
-
-HeeParameters model_of(const Case& c) {
-  HeeParameters p;
-  for (std::size_t l = 0; l < c.sizes.size(); ++l) {
-    HeeLayer layer;
-    layer.size = c.sizes[l];
-    if (c.kind == "patches") layer.parameters.s = 0.3;
-    if (c.kind == "patches" && l > 0) layer.family = Family::laplace;
-    p.layers.push_back(layer);
-    p.b.emplace_back(1, layer.size);
-    if (l == 0) continue;
-    Matrix<float> W(c.sizes[l - 1], layer.size);
-    fill_normals(1, Stream::weight_init, 0, l, 1, W);
-    for (std::int64_t i = 0; i < W.size(); ++i) W.data()[i] *= 0.05f;
-    p.W.push_back(std::move(W));
-  }
-  return p;
-}
+using bench::HeeCase;
 
 struct Seconds {
   double wall, processor;  // the latter of all threads together
@@ -92,8 +47,8 @@ double median(std::vector<double> values) {
 /// The products of `n_steps` steps, and of the statistics where asked for, over the same tiles and threads, and nothing else.
 class Products {
  public:
-  Products(const Case& c, int n_threads)
-      : model_(model_of(c)), plan_(c.B), kernels_(cpu::gemm_kernels(current_isa())), n_threads_(n_threads) {
+  Products(const HeeCase& c, int n_threads)
+      : model_(bench::hee_model(c)), plan_(c.B), kernels_(cpu::gemm_kernels(current_isa())), n_threads_(n_threads) {
     const std::int64_t widest = *std::max_element(c.sizes.begin(), c.sizes.end());
     const std::int64_t n = tile_chains() * slots();
     for (int i = 0; i < n_threads; ++i) {
@@ -180,21 +135,14 @@ class Products {
   std::vector<AlignedVector<float>> sums_;
 };
 
-void measure(const Case& c, int rounds, Backend& backend) {
-  const HeeParameters p = model_of(c);
-  HeeOptimizer optimizer;
-  const bool learns = c.kind == "patches";
-  if (learns) optimizer.normalise_columns.assign(p.W.size(), true);
-  const auto session = backend.make_hee_session(p, optimizer);
-  Matrix<float> x0(c.B, c.sizes[0]);
-  fill_normals(2, Stream::synthetic_data, 0, 0, 1, x0);
+void measure(const HeeCase& c, int rounds, Backend& backend) {
+  const HeeParameters p = bench::hee_model(c);
+  const bool learns = c.learns();
+  const auto session = backend.make_hee_session(p, bench::hee_optimizer(c));
   session->set_rows({c.B, 1, 0});
-  session->set_observations(x0);
-  HeeDynamics d;
-  d.interneurons = c.kind == "sampled" ? Interneurons::sampled : Interneurons::exact;
-  double flops = 0.0;
-  for (std::size_t l = 1; l < c.sizes.size(); ++l)
-    flops += 4.0 * static_cast<double>(c.sizes[l - 1] * c.sizes[l]) * static_cast<double>(c.B);
+  session->set_observations(bench::hee_observations(c));
+  const HeeDynamics d = bench::hee_dynamics(c);
+  double flops = c.flops();
   const auto n_steps = learns ? 100 : std::clamp<std::int64_t>(static_cast<std::int64_t>(2e10 / flops), 2, 200);
   const std::int64_t window = learns ? n_steps / 2 : 0;
   const std::vector<double> rates(p.W.size(), 0.01);
@@ -234,7 +182,7 @@ void measure(const Case& c, int rounds, Backend& backend) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   int rounds = 9, threads = 0;
   std::vector<std::string> cases;
   for (int i = 1; i < argc; ++i) {
@@ -247,6 +195,9 @@ int main(int argc, char** argv) {
   }
   if (cases.empty()) cases = {"1024:784:1024:256:exact", "1024:784:1024:256:sampled", "256:144:196:patches"};
   const auto backend = make_cpu_backend(threads);
-  for (const std::string& text : cases) measure(parse(text), rounds, *backend);
+  for (const std::string& text : cases) measure(bench::hee_case(text), rounds, *backend);
   return 0;
+} catch (const std::exception& error) {
+  fmt::print(stderr, "hee_bench: {}\n", error.what());
+  return 2;
 }

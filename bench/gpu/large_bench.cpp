@@ -5,16 +5,17 @@
 //   advance      output mode; `share` is its rate of arithmetic over that of 8192^3 in its precision, `share_of_products` over the step's own two
 //   reservoir    reservoir mode; both with their energy (energy.hpp)
 #include <algorithm>
-#include <bit>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <vector>
 
 #include "bus_id.hpp"
+#include "ceilings.hpp"
 #include "energy.hpp"
 #include "large_chains.hpp"
 #include "large_steps.hpp"
+#include "measure.hpp"
 #include "memory.hpp"
 #include "reservoir_chains.hpp"
 #include "tarn/core/noise.hpp"
@@ -25,101 +26,6 @@ using namespace tarn;
 using namespace tarn::cuda;
 
 constexpr int repeats = 7;
-
-// Median milliseconds of `work`, warm.
-template <class Work>
-double median_ms(const Context& context, Work&& work) {
-  CudaEvent start(true), stop(true);
-  std::vector<float> ms;
-  for (int i = 0; i < repeats + 1; ++i) {
-    start.record(context.stream.handle());
-    work();
-    stop.record(context.stream.handle());
-    stop.synchronize();
-    if (i > 0) ms.push_back(stop.milliseconds_since(start));
-  }
-  std::nth_element(ms.begin(), ms.begin() + repeats / 2, ms.end());
-  return ms[repeats / 2];
-}
-
-DeviceBuffer<float> normals(std::int64_t rows, std::int64_t cols, std::uint64_t which, float scale,
-                            const Context& context) {
-  // A row of numbers, again and again: products do not look at what they multiply, but the clock slows for random bits.
-  const std::int64_t made = std::min<std::int64_t>(rows, 512);
-  Matrix<float> m(made, cols);
-  fill_normals(1, Stream::evaluation, 0, which, 1, m);
-  for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] *= scale;
-  DeviceBuffer<float> buffer(rows * cols);
-  for (std::int64_t i = 0; i < rows; i += made)
-    copy_async(buffer.data() + i * cols, m.data(), std::min(made, rows - i) * cols, context.stream.handle());
-  context.stream.synchronize();
-  return buffer;
-}
-
-// Normals cut to bf16, of four thousand in no order.
-DeviceBuffer<std::uint16_t> random_bf16(std::int64_t n, const Context& context) {
-  Matrix<float> m(1, 4096);
-  fill_normals(1, Stream::evaluation, 0, 6, 1, m);
-  std::vector<std::uint16_t> values(static_cast<std::size_t>(n));
-  for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(m.data()[i * 2654435761u >> 16 & 4095]) >> 16);
-  DeviceBuffer<std::uint16_t> buffer(n);
-  copy_async(buffer.data(), values.data(), n, context.stream.handle());
-  context.stream.synchronize();
-  return buffer;
-}
-
-// Seconds of `a` `[m, k]` times `b^T`, b `[n, k]`, as a step does it.
-double product_seconds(Context& context, std::int64_t m, std::int64_t n, std::int64_t k, bool hidden,
-                       Precision precision = Precision::fp32) {
-  const DeviceBuffer<float> a = normals(m, k, 0, 1.0f, context), b = normals(n, k, 1, 1.0f, context),
-                            bias = normals(1, n, 2, 1.0f, context);
-  DeviceBuffer<float> c(m * n);
-  Product p;
-  p.m = m;
-  p.n = n;
-  p.k = k;
-  p.a = a.data();
-  p.lda = k;
-  p.b = b.data();
-  p.ldb = k;
-  p.transpose_b = true;
-  p.c = c.data();
-  p.ldc = n;
-  p.precision = precision;
-  DeviceBuffer<std::uint16_t> a16, b16;  // bf16, as a product of nothing else would have it
-  if (precision == Precision::bf16) {
-    a16 = random_bf16(m * k, context);
-    b16 = random_bf16(n * k, context);
-    p.a = reinterpret_cast<const float*>(a16.data());
-    p.b = reinterpret_cast<const float*>(b16.data());
-    p.is_bf16 = true;
-  }
-  if (hidden) {
-    p.bias = bias.data();
-    p.relu = true;
-  }
-  const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  const int calls = static_cast<int>(std::clamp(1e12 / flops, 1.0, 64.0));
-  const double ms = median_ms(context, [&] {
-    for (int i = 0; i < calls; ++i) context.blas->product(p, context.stream.handle());
-  });
-  const double seconds = 1e-3 * ms / calls;
-  std::printf(
-      "{\"bench\": \"gemm\", \"precision\": \"%s\", \"m\": %lld, \"n\": %lld, \"k\": %lld, \"ms\": %.4f, "
-      "\"tflop_per_s\": %.2f}\n",
-      std::string(name_of(precision)).c_str(), static_cast<long long>(m), static_cast<long long>(n),
-      static_cast<long long>(k), 1e3 * seconds, 1e-12 * flops / seconds);
-  return seconds;
-}
-
-void copy_bandwidth(Context& context, std::int64_t n) {
-  DeviceBuffer<float> from(n), to(n);
-  zero_async(from.data(), n, context.stream.handle());
-  const double ms = median_ms(context, [&] { copy_async(to.data(), from.data(), n, context.stream.handle()); });
-  std::printf("{\"bench\": \"copy\", \"bytes\": %lld, \"ms\": %.4f, \"gb_per_s\": %.1f}\n",
-              static_cast<long long>(4 * n), ms, 8.0 * static_cast<double>(n) / ms * 1e-6);
-}
 
 struct Net {
   Matrix<float> W_in, b, W_out;
@@ -145,15 +51,16 @@ void chains(Context& context, const Case& k, double ceiling, bench::EnergyMeter&
   context.precision = k.precision;
   double products = 0.0;
   if (!k.reservoir && k.phi == Nonlinearity::relu && k.precision == Precision::fp32)
-    products = product_seconds(context, k.chains, k.N, k.D, true) + product_seconds(context, k.chains, k.D, k.N, false);
+    products = bench::product_seconds(context, k.chains, k.N, k.D, true) +
+               bench::product_seconds(context, k.chains, k.D, k.N, false);
   const Net net(k.D, k.N, k.phi);
   const LargeDeviceNetwork network(net.view, context.stream.handle(), k.precision, large_plan(net.view, context),
                                    engine_of(context.info));
   LargeWorkspace workspace;
-  DeviceBuffer<float> x = normals(k.chains, k.D, 3, 1.0f, context), r, P;
+  DeviceBuffer<float> x = bench::device_normals(k.chains, k.D, 3, 1.0f, context), r, P;
   if (k.reservoir) {
-    r = normals(k.chains, k.N, 4, 0.01f, context);
-    P = normals(k.N, k.D, 5, 0.01f, context);
+    r = bench::device_normals(k.chains, k.N, 4, 0.01f, context);
+    P = bench::device_normals(k.N, k.D, 5, 0.01f, context);
   }
   const std::vector<std::int64_t> well(static_cast<std::size_t>(k.chains), -1);
   DeviceBuffer<std::int64_t> bad(k.chains);
@@ -175,8 +82,7 @@ void chains(Context& context, const Case& k, double ceiling, bench::EnergyMeter&
     }
     steps.first_step += static_cast<std::uint64_t>(steps.n_steps);
   };
-  const double ms = median_ms(context, advance);
-  const double step = 1e-3 * ms / static_cast<double>(k.n_steps);
+  const double step = bench::device_seconds(context, repeats, 1, advance) / static_cast<double>(k.n_steps);
   const double flops = (k.reservoir ? 6.0 : 4.0) * static_cast<double>(k.chains * k.N) * static_cast<double>(k.D);
   std::printf(
       "{\"bench\": \"%s\", \"precision\": \"%s\", \"phi\": \"%s\", \"D\": %lld, \"N\": %lld, \"chains\": %lld, "
@@ -211,10 +117,9 @@ int main(int argc, char** argv) try {
   const std::int64_t n = 8192 / less;
   double ceiling[3];
   for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
-    ceiling[static_cast<std::size_t>(precision)] =
-        2.0 * static_cast<double>(n * n * n) / product_seconds(context, n, n, n, false, precision);
+    ceiling[static_cast<std::size_t>(precision)] = bench::square_rate(context, n, precision);
   }
-  copy_bandwidth(context, (std::int64_t{1} << 28) / less);
+  bench::copy_rate(context, (std::int64_t{1} << 28) / less);
   const Nonlinearity relu = Nonlinearity::relu, tanh = Nonlinearity::tanh;
   const Precision bf16 = Precision::bf16, tf32 = Precision::tf32;
   for (Case k : {Case{300, 20000, 1024, 64, relu, false}, Case{300, 20000, 16384, 16, relu, false},

@@ -7,19 +7,21 @@
 //           `floor_us`: weights, moments and gradient are read, and written where they change, 8 x 4 bytes a parameter; `ratio`: step over floor. What a session takes by itself with its energy (energy.hpp)
 //   product the products of a step, one at a time; "outputs" once for each number of slices of its sum
 //   map     (I + J)^-1 where J is trained
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <exception>
+#include <utility>
 #include <vector>
 
 #include "adam.hpp"
 #include "bus_id.hpp"
+#include "ceilings.hpp"
 #include "dsm_descent.hpp"
 #include "dsm_session.hpp"
 #include "dsm_skew.hpp"
 #include "energy.hpp"
+#include "measure.hpp"
 #include "memory.hpp"
 #include "noise.hpp"
 #include "small_dsm.hpp"
@@ -32,24 +34,11 @@ using namespace tarn::cuda;
 
 constexpr int repeats = 7;
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
+using bench::median;
 
-// Median seconds of `work` by events, warm.
 template <class Work>
 double device_seconds(const Context& context, int times, Work&& work) {
-  CudaEvent start(true), stop(true);
-  std::vector<double> seconds;
-  for (int i = 0; i < repeats + 1; ++i) {
-    start.record(context.stream.handle());
-    for (int k = 0; k < times; ++k) work();
-    stop.record(context.stream.handle());
-    stop.synchronize();
-    if (i > 0) seconds.push_back(1e-3 * stop.milliseconds_since(start) / times);
-  }
-  return median(seconds);
+  return bench::device_seconds(context, repeats, times, std::forward<Work>(work));
 }
 
 Matrix<float> normals(std::int64_t rows, std::int64_t cols, std::uint64_t which, double scale) {
@@ -71,17 +60,6 @@ class Table final : public BatchSource {
  private:
   std::shared_ptr<const Matrix<float>> rows_;
 };
-
-double copy_bandwidth(const Context& context) {
-  const std::int64_t n = std::int64_t{1} << 28;  // 1 GiB, far beyond the cache
-  DeviceBuffer<float> from(n), to(n);
-  zero_async(from.data(), n, context.stream.handle());
-  const double seconds =
-      device_seconds(context, 4, [&] { copy_async<float>(to.data(), from.data(), n, context.stream.handle()); });
-  const double rate = 2.0 * static_cast<double>(from.bytes()) / seconds;
-  std::printf("{\"bench\": \"copy\", \"gb_per_s\": %.0f}\n", 1e-9 * rate);
-  return rate;
-}
 
 void adam_alone(const Context& context, std::int64_t n, double bandwidth) {
   std::vector<DeviceBuffer<float>> arrays;
@@ -285,8 +263,8 @@ int main(int argc, char** argv) try {
               context.info.n_multiprocessors);
   bench::EnergyMeter energy(bench::pci_bus_id(0));
   std::printf("%s\n", energy.idle_line().c_str());
-  const double bandwidth = copy_bandwidth(context);
-  if (argc > 1) {  // one case D:N:B, for profilers
+  const double bandwidth = bench::copy_rate(context, std::int64_t{1} << 28);  // 1 GiB, far beyond the cache
+  if (argc > 1) {                                                             // one case D:N:B, for profilers
     long long D = 0, N = 0, B = 0;
     if (std::sscanf(argv[1], "%lld:%lld:%lld", &D, &N, &B) != 3 || D < 1 || N < 1 || B < 1)
       fail("\"{}\" is not D:N:B", argv[1]);
