@@ -18,7 +18,7 @@ pack:
 run:
   --bundle DIR           the unpacked bundle
   --out DIR              where results.json and the logs go; made if it is not there
-  --parts LIST           of tests,sanitizer,small,large,train,hee,runs,profile,rivals (default: all but rivals)
+  --parts LIST           of tests,sanitizer,small,large,train,hee,scaling,runs,profile,rivals (default: all but rivals)
   --fashion FILE         Fashion-MNIST's training images (IDX), for a run on images
   --mnist FILE           the same of MNIST
   --rivals FILE          a script that measures other software and prints JSON lines, called with --precision fp32|tf32|bf16 D:N:B...
@@ -29,7 +29,7 @@ TEXT
 command="${1:-}"
 shift || true
 out="" bundle="" architectures="90a-real" build_dir="$root/build/gpu-check" jobs="$(nproc)"
-parts="tests,sanitizer,small,large,train,hee,runs,profile" fashion="" mnist="" rivals="" part_seconds=300
+parts="tests,sanitizer,small,large,train,hee,scaling,runs,profile" fashion="" mnist="" rivals="" part_seconds=300
 while (($#)); do
   case "$1" in
     --out) text_option "$@"; out="$2"; shift 2 ;;
@@ -167,7 +167,7 @@ run() {
   wanted tests && run_tests
   wanted sanitizer && run_sanitizer
   local name
-  for name in small large train hee; do
+  for name in small large train hee scaling; do
     if wanted "$name"; then
       part "bench-$name" "${ours[@]}" "$bundle/bin/gpu_${name}_bench"
       collect "bench-$name"
