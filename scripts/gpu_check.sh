@@ -18,18 +18,27 @@ pack:
 run:
   --bundle DIR           the unpacked bundle
   --out DIR              where results.json and the logs go; made if it is not there
-  --parts LIST           of tests,sanitizer,small,large,train,hee,scaling,runs,profile,rivals (default: all but rivals)
+  --parts LIST           of tests,sanitizer,small,large,train,hee,scaling,runs,profile,rivals,paper (default: all but the last two)
   --fashion FILE         Fashion-MNIST's training images (IDX), for a run on images
   --mnist FILE           the same of MNIST
+  --cifar DIR            CIFAR-10's data_batch_1.bin to 5, or some of them, for paper
   --rivals FILE          a script that measures other software and prints JSON lines, called with --precision fp32|tf32|bf16 D:N:B...
-  --part-seconds N       longest time of one part (default 300)
+                         (default: the bundle's gpu_rivals.py, which needs PyTorch or JAX)
+  --paper-epochs N       epochs of the paper-scale runs (default 1000, as published)
+  --set KEY=VALUE        for the paper-scale runs, after all else; may be given again
+  --device NAME          of the paper-scale runs (default cuda); cpu to try them, shrunk, without a GPU
+  --part-seconds N       longest time of one part (default 300, paper 3600)
+
+paper: MNIST and CIFAR-10 with the settings of arXiv 2308.11809: 300 components, N = 20000, 10 levels; then 10000 chains of 15000 (5000) steps. Figures, metrics
+and times are in OUT/paper, whole runs in OUT/runs. On an H200, by counting: 225 s of training and 80 s of sampling for MNIST.
 TEXT
 }
 
 command="${1:-}"
 shift || true
 out="" bundle="" architectures="90a-real" build_dir="$root/build/gpu-check" jobs="$(nproc)"
-parts="tests,sanitizer,small,large,train,hee,scaling,runs,profile" fashion="" mnist="" rivals="" part_seconds=300
+parts="tests,sanitizer,small,large,train,hee,scaling,runs,profile" fashion="" mnist="" cifar="" rivals="" part_seconds="" paper_epochs=1000 device=cuda
+paper_set=()
 while (($#)); do
   case "$1" in
     --out) text_option "$@"; out="$2"; shift 2 ;;
@@ -40,6 +49,10 @@ while (($#)); do
     --fashion) text_option "$@"; fashion="$(realpath "$2")"; shift 2 ;;
     --mnist) text_option "$@"; mnist="$(realpath "$2")"; shift 2 ;;
     --rivals) text_option "$@"; rivals="$(realpath "$2")"; shift 2 ;;
+    --cifar) text_option "$@"; cifar="$(realpath "$2")"; shift 2 ;;
+    --paper-epochs) number_option "$@"; paper_epochs="$2"; shift 2 ;;
+    --set) text_option "$@"; paper_set+=(--set "$2"); shift 2 ;;
+    --device) text_option "$@"; device="$2"; shift 2 ;;
     --jobs) number_option "$@"; jobs="$2"; shift 2 ;;
     --part-seconds) number_option "$@"; part_seconds="$2"; shift 2 ;;
     -h | --help) usage; exit 0 ;;
@@ -66,6 +79,7 @@ pack() {
     esac
   done
   cp -r "$root/experiments" "$stage/bundle/experiments"
+  cp "$root/bench/compare/gpu_rivals.py" "$stage/bundle/"
   git -C "$root" describe --always --dirty --abbrev=10 --exclude='*' >"$stage/bundle/commit"
   mkdir -p "$(dirname "$out")"
   XZ_OPT="-T0 -6" tar -C "$stage" -cJf "$out" bundle
@@ -78,10 +92,11 @@ note() { printf '%s\n' "$1" >>"$out/lines.jsonl"; }
 
 # part NAME COMMAND...: runs it within its time, keeps its output, and notes how it ended.
 failed=()
+usual_seconds=300
 part() {
   local name="$1" code=0 start=$SECONDS
   shift
-  timeout --kill-after=10 "$part_seconds" "$@" >"$out/log/$name.txt" 2>&1 || code=$?
+  timeout --kill-after=10 "${part_seconds:-$usual_seconds}" "$@" >"$out/log/$name.txt" 2>&1 || code=$?
   printf '%-34s exit %3d  %4d s\n' "$name" "$code" "$((SECONDS - start))"
   note "{\"part\": \"$name\", \"exit\": $code, \"seconds\": $((SECONDS - start))}"
   if ((code != 0)); then
@@ -139,12 +154,44 @@ run_whole() {
   if [[ -n "$mnist" ]]; then
     part run-mnist-cuda "${tarn[@]}" run "$bundle/experiments/mnist_pca_tuned.toml" --device cuda --set "data.path=\"$mnist\"" --out "$out/runs/mnist"
   fi
-  local metrics
-  for metrics in "$out"/runs/*/*/; do
-    [[ -e "$metrics/timing.jsonl" ]] || continue
-    note "{\"run\": \"$(basename "$(dirname "$metrics")")\", \"timing\": $(tail -n 1 "$metrics/timing.jsonl")}"
-    while IFS= read -r line; do note "{\"run\": \"$(basename "$(dirname "$metrics")")\", \"metric\": $line}"; done < <(tail -n 12 "$metrics/metrics.jsonl")
+  local name
+  for name in cuda cpu fashion mnist; do note_run "$name"; done
+}
+
+# note_run NAME: what the runs in OUT/runs/NAME took, and their last metrics.
+note_run() {
+  local folder line
+  for folder in "$out/runs/$1"/*/; do
+    [[ -e "$folder/timing.jsonl" ]] || continue
+    note "{\"run\": \"$1\", \"timing\": $(tail -n 1 "$folder/timing.jsonl")}"
+    while IFS= read -r line; do note "{\"run\": \"$1\", \"metric\": $line}"; done < <(tail -n 12 "$folder/metrics.jsonl")
   done
+}
+
+# paper_run NAME CONFIG DATA OPTIONS...: one data set as published, and what is worth keeping of it.
+paper_run() {
+  local name="paper-$1" config="$2" data="$3" file folder
+  shift 3
+  part "$name" "${ours[@]}" "$bundle/bin/tarn" run "$bundle/experiments/$config" --device "$device" --out "$out/runs/$name" --set "data.path=\"$data\"" \
+    --set training.recipe='"published"' --set training.epochs="$paper_epochs" --set training.noise.levels=10 --set filter.components=300 --set model.neurons=20000 \
+    --set sampling.chains=10000 --set sampling.thin=0 "$@" ${paper_set[@]+"${paper_set[@]}"}
+  for folder in "$out/runs/$name"/*/; do
+    mkdir -p "$out/paper/$name"
+    for file in config.toml metrics.jsonl timing.jsonl log.txt report.html figures; do
+      if [[ -e "$folder/$file" ]]; then cp -r "$folder/$file" "$out/paper/$name/"; fi
+    done
+  done
+  note_run "$name"
+}
+
+run_paper() {
+  local usual_seconds=3600
+  if [[ -z "$mnist$cifar" ]]; then
+    failed+=("paper: --mnist or --cifar is missing")
+    return 0
+  fi
+  [[ -z "$mnist" ]] || paper_run mnist mnist_pca.toml "$mnist"
+  [[ -z "$cifar" ]] || paper_run cifar cifar10_pca.toml "$cifar" --set evaluation.last_level_steps=2000
 }
 
 run_profile() {
@@ -154,6 +201,25 @@ run_profile() {
   fi
   part ncu-small "${ours[@]}" ncu --clock-control none --set detailed --launch-skip 2 --launch-count 2 --kill yes -k 'regex:small_langevin' "$bundle/bin/gpu_small_bench"
   part ncu-train "${ours[@]}" ncu --clock-control none --set basic --launch-skip 60 --launch-count 14 --kill yes "$bundle/bin/gpu_train_bench" 300:20000:64
+}
+
+# Each part is one precision of one kind: compiling takes most of the time.
+run_rivals() {
+  local size precision
+  local -a rival=(python3 "$rivals")
+  if [[ -z "$rivals" ]]; then rival=(python3 "$bundle/gpu_rivals.py" --gpu); fi
+  for size in 1:1000:262144 2:1000:262144 300:20000:16384; do
+    part "rivals-step-$size" "${rival[@]}" --precision fp32 "$size"
+    collect "rivals-step-$size"
+  done
+  for precision in tf32 bf16; do
+    part "rivals-$precision" "${rival[@]}" --precision "$precision" 300:20000:16384 100:4000:65536
+    collect "rivals-$precision"
+  done
+  for precision in fp32 tf32; do
+    part "rivals-train-$precision" "${rival[@]}" --precision "$precision" --train 1:1000:32 100:4000:128 300:2000:64 300:20000:64
+    collect "rivals-train-$precision"
+  done
 }
 
 run() {
@@ -175,20 +241,8 @@ run() {
   done
   wanted runs && run_whole
   wanted profile && run_profile
-  if wanted rivals && [[ -n "$rivals" ]]; then
-    local size
-    for size in 1:1000:262144 2:1000:262144 300:20000:16384; do
-      part "rivals-step-$size" python3 "$rivals" --precision fp32 --only torch "$size"
-      collect "rivals-step-$size"
-    done
-    local precision
-    for precision in tf32 bf16; do
-      part "rivals-$precision" python3 "$rivals" --precision "$precision" --only torch 300:20000:4096 300:20000:16384 100:4000:65536
-      collect "rivals-$precision"
-    done
-    part rivals-train python3 "$rivals" --precision fp32 --only torch --train 1:1000:32 100:4000:128 300:2000:64 300:20000:64
-    collect rivals-train
-  fi
+  wanted rivals && run_rivals
+  wanted paper && run_paper
   python3 - "$out" "$(cat "$bundle/commit" 2>/dev/null || echo unknown)" <<'PYTHON'
 import datetime, json, pathlib, subprocess, sys
 out = pathlib.Path(sys.argv[1])
