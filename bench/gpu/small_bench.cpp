@@ -1,10 +1,11 @@
 // Small-D chains on a GPU: one JSON line a case, with the share of what the schedulers can issue at most (issue_limit.cu). Every kernel
 // where they compete (D = 1 and 2, relu), the chosen one elsewhere. Chains stay on the device; times are those of CUDA events, the median of
-// nine. Energy (energy.hpp) where the chosen kernel fills the card. Takes about a minute.
+// nine. With the argument small, a handful of cases of a hundred chains, for machines without a GPU, where times mean nothing. Energy (energy.hpp) where the chosen kernel fills the card. Takes about a minute.
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "bus_id.hpp"
@@ -57,14 +58,20 @@ struct Network {
 
 class Bench {
  public:
-  Bench() : info_(cuda::device_info(0)), energy_(bench::pci_bus_id(0)) {
+  explicit Bench(bool is_small)
+      : info_(cuda::device_info(0)),
+        energy_(bench::pci_bus_id(0), is_small ? 0.05 : 1.0),
+        call_seconds_(is_small ? 0.0 : 0.012),
+        fills_the_card_(is_small ? 1 : 270336) {
+    const int neurons = is_small ? 16 : 40000;
     fmt::print("{}\n", energy_.idle_line());
     const int threads = 512, blocks = info_.n_multiprocessors * 4;
     cuda::DeviceBuffer<float> out(std::int64_t{threads} * blocks);
     for (const int D : {1, 2}) {
       double done = 0.0;
-      const double s = seconds(
-          stream_, [&] { done = bench::launch_issue_limit(D, blocks, threads, 40000, out.data(), stream_.handle()); });
+      const double s = seconds(stream_, [&] {
+        done = bench::launch_issue_limit(D, blocks, threads, neurons, out.data(), stream_.handle());
+      });
       limit_[D] = done / s;
       fmt::print(
           "{{\"case\": \"issue limit\", \"device\": \"{}\", \"multiprocessors\": {}, \"D\": {}, "
@@ -116,11 +123,11 @@ class Bench {
     for (const cuda::SmallVariant& v : variants) {
       const auto run = [&] { cuda::advance_small(network, steps, on_device, info_, stream_.handle(), v); };
       steps.n_steps = 10;
-      steps.n_steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(10 * 0.012 / once(run)), 10, 100000);
+      steps.n_steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(10 * call_seconds_ / once(run)), 10, 100000);
       const double s = seconds(stream_, run);
       const double rate = static_cast<double>(n * steps.n_steps) / s;
       std::string energy;
-      if (v == chosen && n >= fills_the_card) {
+      if (v == chosen && n >= fills_the_card_) {
         energy = ", " + energy_.fields("chain_step", static_cast<double>(n * steps.n_steps), [&] {
           run();
           stream_.synchronize();
@@ -150,15 +157,23 @@ class Bench {
     return 1e-3 * static_cast<double>(end.milliseconds_since(start));
   }
 
-  static constexpr std::int64_t fills_the_card = 270336;
   cuda::DeviceInfo info_;
   cuda::CudaStream stream_;
   bench::EnergyMeter energy_;
+  double call_seconds_;
+  std::int64_t fills_the_card_;
   double limit_[3] = {};
 };
 
+void few_cases() {
+  Bench bench(true);
+  bench.noise(2, 100, 2);
+  bench.chains(Nonlinearity::relu, 1, 0, 20, 100, {});
+  bench.chains(Nonlinearity::tanh, 2, 1, 20, 100, {});
+}
+
 void all_cases() {
-  Bench bench;
+  Bench bench(false);
   bench.noise(64, 270336, 1);
   bench.noise(32, 270336, 2);
   bench.noise(1, 100000, 300);
@@ -181,9 +196,9 @@ void all_cases() {
 }  // namespace
 }  // namespace tarn
 
-int main() {
+int main(int argc, char** argv) {
   try {
-    tarn::all_cases();
+    argc > 1 && std::string(argv[1]) == "small" ? tarn::few_cases() : tarn::all_cases();
   } catch (const std::exception& e) {
     fmt::print(stderr, "small_bench: {}\n", e.what());
     return 1;

@@ -7,6 +7,7 @@
 //           `floor_us`: weights, moments and gradient are read, and written where they change, 8 x 4 bytes a parameter; `ratio`: step over floor. What a session takes by itself with its energy (energy.hpp)
 //   product the products of a step, one at a time; "outputs" once for each number of slices of its sum
 //   map     (I + J)^-1 where J is trained
+// usage: gpu_train_bench [small] [D:N:B]        small: with D:N:B, for machines without a GPU, where times mean nothing
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -258,16 +259,20 @@ void map_alone(const Context& context, std::int64_t D) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  const bool is_small = argc > 1 && std::string(argv[1]) == "small";
+  const char* const one = argc > 1 + is_small ? argv[1 + is_small] : nullptr;
+  if (is_small && !one) fail("small wants a case, D:N:B");
   Context context(0);
   std::printf("{\"device\": \"%s\", \"multiprocessors\": %d}\n", context.info.name.c_str(),
               context.info.n_multiprocessors);
-  bench::EnergyMeter energy(bench::pci_bus_id(0));
+  bench::EnergyMeter energy(bench::pci_bus_id(0), is_small ? 0.05 : 1.0);
   std::printf("%s\n", energy.idle_line().c_str());
-  const double bandwidth = bench::copy_rate(context, std::int64_t{1} << 28);  // 1 GiB, far beyond the cache
-  if (argc > 1) {                                                             // one case D:N:B, for profilers
+  const double bandwidth =
+      bench::copy_rate(context, std::int64_t{1} << (is_small ? 16 : 28));  // 1 GiB, far beyond the cache
+  if (one) {                                                               // for profilers
     long long D = 0, N = 0, B = 0;
-    if (std::sscanf(argv[1], "%lld:%lld:%lld", &D, &N, &B) != 3 || D < 1 || N < 1 || B < 1)
-      fail("\"{}\" is not D:N:B", argv[1]);
+    if (std::sscanf(one, "%lld:%lld:%lld", &D, &N, &B) != 3 || D < 1 || N < 1 || B < 1)
+      fail("\"{}\" is not D:N:B", one);
     train(context, {D, N, B, 20}, bandwidth, energy);
     return 0;
   }
