@@ -59,7 +59,7 @@ void say_convergence(const EvaluationOutcome& outcome, std::vector<ReportStateme
     ess = std::isnan(bulk->value) ? bulk->value : std::min(tail->value, bulk->value);  // NaN of either stays
   out.push_back({fmt::format("{}: R-hat {}{}, {} effective draws or more",
                              of_r_hat(r_hat) == Verdict::good ? "converged" : "not converged", number_text(r_hat, 4),
-                             by_draws ? "" : " while the chains ran", std::isnan(ess) ? "NaN" : count_text(ess)),
+                             by_draws ? "" : " while the chains ran", count_text(ess)),
                  worst(of_r_hat(r_hat), of_ess(ess))});
 }
 

@@ -30,7 +30,7 @@ namespace {
 enum class Column { numbers, words, prose };
 
 bool is_number(const std::string& cell) {
-  if (cell.empty() || cell == "–" || cell == "NaN" || cell == "inf" || cell == "-inf") return true;
+  if (cell.empty() || cell == "–" || cell == "n/a" || cell == "inf" || cell == "-inf") return true;
   const std::size_t at = cell[0] == '-' || cell[0] == '+' ? 1 : 0;
   return at < cell.size() && cell[at] >= '0' && cell[at] <= '9';
 }

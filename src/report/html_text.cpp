@@ -32,7 +32,7 @@ std::string escape_html(const std::string& text) {
 }
 
 std::string number_text(double value, int digits) {
-  if (std::isnan(value)) return "NaN";
+  if (std::isnan(value)) return "n/a";
   if (std::isinf(value)) return value < 0.0 ? "-inf" : "inf";
   if (value == 0.0) return "0";
   const double magnitude = std::abs(value);

@@ -12,7 +12,9 @@ namespace tarn {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class LiveRun : public test::RunTest {
  protected:
@@ -114,11 +116,15 @@ TEST_F(LiveRun, ARuleThatCannotBeJudgedIsRefused) {
 TEST_F(LiveRun, OfAnAnnealedSchedule) {
   const std::vector<std::string> annealed{"sampling.schedule=\"annealed\"", "sampling.burn_in=0",
                                           "sampling.annealed.steps_per_level=10"};
-  const auto once = diagnostics_of(run(annealed));
+  const RunOutcome single = run(annealed);
+  const auto once = diagnostics_of(single);
   ASSERT_GE(once.size(), 2u);
   EXPECT_EQ(once[0].at("looks"), 1);
   EXPECT_EQ(once[0].at("r_hat"), "NaN");
   EXPECT_GT(once[0].at("nested_r_hat").get<double>(), 0.9);
+  const std::string page = test::read_text(single.folder / "report.html");
+  const std::string table = page.substr(page.find("<caption>Live diagnostics"));
+  EXPECT_THAT(table.substr(0, table.find("</table>")), AllOf(HasSubstr("<td>n/a</td>"), Not(HasSubstr("NaN"))));
   std::vector<std::string> then = annealed;
   then.insert(then.end(), {"sampling.annealed.then_steps=64", "sampling.until=\"rhat < 100\""});
   EXPECT_EQ(diagnostics_of(run(then)).at(0).at("step"), 30 + 8 * 4);

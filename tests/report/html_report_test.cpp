@@ -168,6 +168,15 @@ TEST_F(HtmlReport, VerdictsAreWords) {
   EXPECT_THAT(html, HasSubstr("<td>3</td><td></td>"));
 }
 
+TEST_F(HtmlReport, AColumnOfNumbersStaysOneWithoutAValue) {
+  ReportTable table;
+  table.columns = {"quantity", "R-hat", "remark"};
+  table.rows = {{"x_0", number_text(1.01), "good"}, {"x_1", number_text(std::nan("")), "n/a"}};
+  Report report;
+  report.sections.push_back({"Results", "", {table}, {}, "", false});
+  EXPECT_THAT(to_html(report), HasSubstr("<td>n/a</td><td class=\"words\">n/a</td>"));
+}
+
 TEST_F(HtmlReport, ALongPageHasContents) {
   Report report;
   for (const char* heading : {"One", "Two"}) report.sections.push_back({heading, "text", {}, {}, "", false});
@@ -186,7 +195,7 @@ TEST_F(HtmlReport, Numbers) {
   EXPECT_EQ(number_text(-0.5, 2), "-0.50");
   EXPECT_EQ(number_text(3e-7), "3.00e-07");
   EXPECT_EQ(number_text(0.0), "0");
-  EXPECT_EQ(number_text(std::nan("")), "NaN");
+  EXPECT_EQ(number_text(std::nan("")), "n/a");
   EXPECT_EQ(number_text(-std::numeric_limits<double>::infinity()), "-inf");
   EXPECT_EQ(count_text(950), "950");
   EXPECT_EQ(count_text(12345), "12.3 k");

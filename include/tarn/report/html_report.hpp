@@ -82,7 +82,7 @@ struct Report {
 /// `&`, `<`, `>`, quotes; control characters become U+FFFD.
 std::string escape_html(const std::string& text);
 
-/// `value` to `digits` significant digits; "NaN", "inf"; "–" is for callers that have no value.
+/// `value` to `digits` significant digits; "n/a" for NaN, "inf"; "–" is for callers that have no value.
 std::string number_text(double value, int digits = 3);
 /// With a factor, for counts and rates: "950", "12.3 k", "4.56 M", "7.9 G".
 std::string count_text(double value);
