@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 
+#include "judged_sets.hpp"
+#include "sorted_columns.hpp"
 #include "tarn/core/error.hpp"
 #include "tarn/evaluation/kernel_distances.hpp"
 #include "tarn/evaluation/nearest_neighbours.hpp"
@@ -18,76 +19,15 @@ constexpr std::int64_t most_sliced_reference = 10000;
 // Numbers of `random_subset`, beyond those of half-samples.
 constexpr std::uint64_t order_of_draws = 16000, order_of_data = order_of_draws + 1;
 
-Matrix<float> head(MatrixView<const float> rows, std::int64_t n) {
-  Matrix<float> out(std::min(n, rows.rows), rows.cols);
-  std::copy_n(rows.data, out.size(), out.data());
-  return out;
-}
-
-// Projections of a set, sorted once; half-samples leave rows out of the sorted list.
-class SortedProjections {
- public:
-  SortedProjections(MatrixView<const float> rows, const SlicedDistance& distance) : n_rows_(rows.rows) {
-    const auto& directions = distance.directions();
-    values_.resize(directions.size());
-    order_.resize(directions.size());
-#pragma omp parallel for schedule(dynamic)
-    for (std::size_t k = 0; k < directions.size(); ++k) {
-      const std::vector<float> p = projection(rows, directions[k]);
-      std::vector<std::int32_t> order(p.size());
-      std::iota(order.begin(), order.end(), 0);
-      std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-        return std::pair(p[static_cast<std::size_t>(a)], a) < std::pair(p[static_cast<std::size_t>(b)], b);
-      });
-      for (const std::int32_t i : order) values_[k].push_back(p[static_cast<std::size_t>(i)]);
-      order_[k] = std::move(order);
-    }
-  }
-  const std::vector<std::vector<float>>& all() const { return values_; }
-  std::vector<std::vector<float>> some(const std::vector<std::int64_t>& rows) const {
-    std::vector<char> kept(static_cast<std::size_t>(n_rows_), 0);
-    for (const std::int64_t i : rows) kept[static_cast<std::size_t>(i)] = 1;
-    std::vector<std::vector<float>> result(values_.size());
-    for (std::size_t k = 0; k < values_.size(); ++k) {
-      result[k].reserve(rows.size());
-      for (std::size_t i = 0; i < values_[k].size(); ++i) {
-        if (kept[static_cast<std::size_t>(order_[k][i])] != 0) result[k].push_back(values_[k][i]);
-      }
-    }
-    return result;
-  }
-
- private:
-  std::int64_t n_rows_;
-  std::vector<std::vector<float>> values_;
-  std::vector<std::vector<std::int32_t>> order_;
-};
-
-// The judged sets with the numbers that keep their noise apart; the same for all figures, so that sets meet the same half-samples.
-struct Judged {
-  const Matrix<float>& rows;
-  Interval QualityFigure::*figure;
-  std::uint64_t number;
-};
-std::vector<Judged> judged(const ComparedSets& sets) {
-  return {{sets.draws, &QualityFigure::draws, 0},
-          {sets.real, &QualityFigure::real, 1},
-          {sets.mixture, &QualityFigure::mixture, 2},
-          {sets.gaussian, &QualityFigure::gaussian, 3}};
-}
-
-QualityFigure empty_figure(std::string name, std::string label, std::int64_t n, std::int64_t n_reference) {
-  const Interval none{nan, nan, nan};
-  return {std::move(name), std::move(label), none, none, none, none, n, n_reference};
-}
-
 QualityFigure sliced_figure(const ComparedSets& sets, const QualitySettings& settings) {
   const Matrix<float> reference = head(sets.reference, most_sliced_reference);
   QualityFigure figure = empty_figure("sliced_w2", "sliced W2", sets.draws.rows(), reference.rows());
   const SlicedDistance distance(reference, settings.n_directions, settings.seed);
   for (const Judged& set : judged(sets)) {
     if (set.rows.rows() < 1) continue;
-    const SortedProjections projections(set.rows, distance);
+    const auto& directions = distance.directions();
+    const SortedColumns projections(set.rows.rows(), directions.size(),
+                                    [&](std::size_t k) { return projection(set.rows, directions[k]); });
     const std::int64_t n_rows[] = {set.rows.rows()};
     figure.*set.figure = half_sample_intervals(
         {distance.from_sorted(projections.all())}, n_rows, settings.seed, set.number, settings.n_resamples,

@@ -1,15 +1,11 @@
 #include "tarn/experiment/evaluate_features.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 #include "quality_outcome.hpp"
 #include "tarn/compute/backend.hpp"
 #include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
 #include "tarn/core/version.hpp"
-#include "tarn/evaluation/moments.hpp"
-#include "tarn/evaluation/one_dimensional.hpp"
+#include "tarn/evaluation/column_figures.hpp"
 #include "tarn/io/npy.hpp"
 
 namespace tarn {
@@ -30,40 +26,24 @@ FiniteRows read_rows(const std::filesystem::path& path, std::int64_t least, Eval
   return rows;
 }
 
-// The first columns one by one: moments, W1, and KL of histograms over the range of the real column.
-void add_columns(MatrixView<const float> fake, MatrixView<const float> real, EvaluationOutcome& out) {
+// The first columns one by one, beside the same sets as the figures of all columns.
+void add_columns(const ComparedSets& sets, const ReferenceLaws& laws, const QualitySettings& settings,
+                 EvaluationOutcome& out) {
   ReportTable table;
   table.caption = "Columns";
-  table.columns = {"column", "mean", "real", "variance", "real", "excess kurtosis", "real", "W1", "KL of histograms"};
-  const auto text = [](double value) { return std::isnan(value) ? std::string("n/a") : fmt::format("{:.4g}", value); };
-  for (std::int64_t d = 0; d < std::min(real.cols, most_columns); ++d) {
-    const std::vector<float> ours = column(fake, d);
-    std::vector<float> theirs = column(real, d);
-    const Moments a = moments(ours), b = moments(theirs);
-    const double w1 = wasserstein_1(ours, theirs).value;
-    double kl = std::nan("");
-    if (b.smallest < b.largest) {
-      std::sort(theirs.begin(), theirs.end());
-      const auto cdf = [&](double x) {
-        const auto below = std::upper_bound(theirs.begin(), theirs.end(), x,
-                                            [](double value, float element) { return value < element; });
-        return static_cast<double>(below - theirs.begin()) / static_cast<double>(theirs.size());
-      };
-      const double edge = 1e-6 * (b.largest - b.smallest);  // the smallest value belongs to the first bin
-      kl = histogram_kl(histogram(ours, {30, b.smallest - edge, b.largest}), cdf).raw;
-    }
-    table.rows.push_back({fmt::format("x_{}", d), text(a.mean), text(b.mean), text(a.variance), text(b.variance),
-                          text(a.excess_kurtosis), text(b.excess_kurtosis), text(w1), text(kl)});
-    out.add(fmt::format("w1_{}", d), fmt::format("W1 along x_{}", d), w1);
-    out.add(fmt::format("kl_{}", d), fmt::format("KL of histograms of x_{}", d), kl);
-    out.add(fmt::format("excess_kurtosis_{}", d), fmt::format("excess kurtosis of x_{}", d), a.excess_kurtosis,
-            fmt::format("real: {:.4g}", b.excess_kurtosis));
+  table.columns = quality_columns("draws", laws);
+  for (const QualityFigure& figure : column_figures(sets, most_columns, settings)) {
+    out.metrics.push_back(quality_metric(figure, figure.name, figure.label, laws));
+    table.rows.push_back(quality_row(figure, laws));
   }
   table.note =
-      "Histograms of 30 bins over the range of the real column; what lies outside is not in them. Infinite: draws lie "
-      "in a "
-      "bin without data.";
-  if (real.cols > most_columns) table.note += fmt::format(" The first {} of {} columns.", most_columns, real.cols);
+      "W1 and KL against the reference, and near 0 where draws are as the data are; the others beside real data's "
+      "value. Histograms have up "
+      "to 30 bins of one share of the reference each, the outer ones open, so that all draws are in them. In brackets "
+      "95 % intervals by "
+      "half-samples.";
+  const std::int64_t n = sets.reference.cols();
+  if (n > most_columns) table.note += fmt::format(" The first {} of {} columns.", most_columns, n);
   out.tables.push_back(std::move(table));
 }
 
@@ -92,7 +72,7 @@ EvaluatedRun evaluate_features(const std::filesystem::path& real_path, const std
   try {
     const QualitySpace space{"features", fmt::format("features, D = {}", real.rows.cols()), "draws"};
     add_quality(space, quality_figures(sets, settings), laws, fake.n_not_finite, folder.figures(), outcome);
-    add_columns(fake.rows, real.rows, outcome);
+    add_columns(sets, laws, settings, outcome);
     write_metrics(folder, outcome);
     Report report;
     report.title = "Features";

@@ -24,6 +24,12 @@ QualitySettings quality_settings(const Config& config);
 void add_quality(const QualitySpace& space, const std::vector<QualityFigure>& found, const ReferenceLaws& laws,
                  std::int64_t n_not_finite, const std::filesystem::path& figures, EvaluationOutcome& outcome);
 
+/// A figure as a line of metrics.jsonl: its interval, count, floor and what mixture and Gaussian reach.
+Metric quality_metric(const QualityFigure& figure, std::string name, std::string label, const ReferenceLaws& laws);
+/// ... and as the row of a table, whose columns these are; `draws` names what is judged.
+std::vector<std::string> quality_columns(const std::string& draws, const ReferenceLaws& laws);
+std::vector<std::string> quality_row(const QualityFigure& figure, const ReferenceLaws& laws);
+
 /// "4.57 [4.31, 4.84]"; "n/a" where there is no value.
 std::string interval_text(const Interval& interval);
 

@@ -62,7 +62,27 @@ TEST_F(EvaluateFeatures, WritesFiguresWithIntervals) {
   const auto& frechet = lines.at("frechet_features");
   EXPECT_NEAR(frechet.at("value").get<double>(), 1.0, 0.5);
   EXPECT_GT(frechet.at("low").get<double>(), frechet.at("floor_high").get<double>());
+  // along x_0 W1 is the shift; that of exact draws is led by the difference of two means, of standard error 0.06
+  for (const char* name : {"mean_0", "variance_0", "excess_kurtosis_0", "w1_0", "kl_0", "w1_2", "kl_2"}) {
+    const auto& line = lines.at(name);
+    EXPECT_LT(line.at("low"), line.at("value")) << name;
+    EXPECT_GT(line.at("high"), line.at("value")) << name;
+    EXPECT_LT(line.at("floor_low"), line.at("floor_high")) << name;
+    EXPECT_TRUE(line.contains("mixture") && line.contains("gaussian")) << name;
+    EXPECT_EQ(line.at("n"), 399) << name;
+    EXPECT_EQ(line.at("n_reference"), 801) << name;
+  }
   EXPECT_NEAR(lines.at("w1_0").at("value").get<double>(), 1.0, 0.3);
+  EXPECT_LT(lines.at("w1_0").at("floor").get<double>(), 0.2);
+  EXPECT_GT(lines.at("w1_0").at("low").get<double>(), lines.at("w1_0").at("floor_high").get<double>());
+  EXPECT_GT(lines.at("kl_0").at("low").get<double>(), lines.at("kl_0").at("floor_high").get<double>());
+  // the table has what the file has
+  const std::string page = test::read_text(found.folder / "report.html");
+  const auto& w1 = lines.at("w1_0");
+  EXPECT_NE(
+      page.find(fmt::format("<th scope=\"row\">W1 of x_0</th><td class=\"prose\">{:.3g} [{:.3g}, {:.3g}]</td>",
+                            w1.at("value").get<double>(), w1.at("low").get<double>(), w1.at("high").get<double>())),
+      std::string::npos);
 
   // again: the next folder, the same bytes on another number of threads but for the last digits of Frechet distances
   EvaluateFeaturesOptions one = options();

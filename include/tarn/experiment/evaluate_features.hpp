@@ -15,8 +15,8 @@ struct EvaluateFeaturesOptions {
   int n_threads = 0;                   ///< 0 = all cores
 };
 
-/// All figures of docs/quality.md of the rows of `fake` against those of `real`, each an `.npy` array `[n, D]`, and moments of the first
-/// columns. Rows that are not finite are counted and left out. Writes metrics.jsonl, figures and report.html. Throws `UsageError` where
+/// All figures of docs/quality.md of the rows of `fake` against those of `real`, each an `.npy` array `[n, D]`, those of the first eight
+/// columns too. Rows that are not finite are counted and left out. Writes metrics.jsonl, figures and report.html. Throws `UsageError` where
 /// columns differ in number or finite rows are too few, `Error` for files that cannot be read.
 EvaluatedRun evaluate_features(const std::filesystem::path& real, const std::filesystem::path& fake,
                                const EvaluateFeaturesOptions& options = {});
