@@ -66,7 +66,11 @@ std::vector<HeeUnits> watched_units(const HeeParameters& p, int first, int last,
     for (int l = first; l <= last; ++l) {
       const std::int64_t n = front[static_cast<std::size_t>(l - first)];
       const HeeUnits piece = in_front ? HeeUnits{l, 0, n} : HeeUnits{l, n, size(l) - n};
-      if (piece.n > 0) order.push_back(piece);
+      if (piece.n == 0) continue;
+      if (!order.empty() && order.back().layer == l && order.back().first + order.back().n == piece.first)
+        order.back().n += piece.n;  // of a layer that is alone
+      else
+        order.push_back(piece);
     }
   }
   return order;

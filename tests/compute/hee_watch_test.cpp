@@ -13,7 +13,7 @@ using Order = std::vector<HeeUnits>;
 
 TEST(HeeWatch, FirstUnitsOfEachLayerStandInFront) {
   const HeeParameters p = some_hee({{5, 9, 2, 6}, std::vector<Family>(4, Family::gaussian)});
-  EXPECT_EQ(watched_units(p, 0, 0, 3), (Order{{0, 0, 3}, {0, 3, 2}}));
+  EXPECT_EQ(watched_units(p, 0, 0, 3), (Order{{0, 0, 5}}));
   EXPECT_EQ(watched_units(p, 0, 0, 5), (Order{{0, 0, 5}}));
   // a layer that has no more leaves its share to the others
   EXPECT_EQ(watched_units(p, 1, 3, 8), (Order{{1, 0, 3}, {2, 0, 2}, {3, 0, 3}, {1, 3, 6}, {3, 3, 3}}));

@@ -81,6 +81,7 @@ class CpuHeeSession final : public HeeSession {
   std::vector<Panels> means_;   // sums of x_l, l = 1..L at [l - 1]; empty until they are asked for
   std::int64_t n_means_ = 0;
   std::vector<HeeUnits> units_;  // that are watched
+  Matrix<float> watched_;        // them, at the last look
   HostWatch watch_;
 };
 
@@ -130,19 +131,25 @@ void CpuHeeSession::watch(int first, int last, const WatchPlan& plan, const Watc
 
 void CpuHeeSession::observe() {
   require(!units_.empty(), "inference: nothing is watched");
-  Matrix<float> x(chains_.rows().n_rows(), n_units(units_)), layer;
-  std::int64_t column = 0;
-  for (const HeeUnits& piece : units_) {
-    layer = Matrix<float>(x.rows(), model_.size(piece.layer));
-    chains_.read(piece.layer, layer);
-    for (std::int64_t i = 0; i < x.rows(); ++i) std::copy_n(layer.row(i) + piece.first, piece.n, x.row(i) + column);
-    column += piece.n;
+  const std::int64_t n_rows = chains_.rows().n_rows(), D = n_units(units_);
+  if (watched_.rows() != n_rows || watched_.cols() != D) watched_ = Matrix<float>(n_rows, D);
+  if (units_.size() == 1 && units_[0].n == model_.size(units_[0].layer)) {
+    chains_.read(units_[0].layer, watched_);
+  } else {
+    std::int64_t column = 0;
+    for (const HeeUnits& piece : units_) {
+      Matrix<float> layer(n_rows, model_.size(piece.layer));
+      chains_.read(piece.layer, layer);
+      for (std::int64_t i = 0; i < n_rows; ++i)
+        std::copy_n(layer.row(i) + piece.first, piece.n, watched_.row(i) + column);
+      column += piece.n;
+    }
   }
-  for (std::int64_t i = 0; i < x.rows(); ++i) {  // an observation that is held stays as it is in a chain that is lost
+  for (std::int64_t i = 0; i < n_rows; ++i) {  // an observation that is held stays as it is in a chain that is lost
     if (chains_.first_bad_step()[static_cast<std::size_t>(i)] >= 0)
-      std::fill_n(x.row(i), x.cols(), std::numeric_limits<float>::quiet_NaN());
+      std::fill_n(watched_.row(i), D, std::numeric_limits<float>::quiet_NaN());
   }
-  watch_.observe(x.view(), n_threads_);
+  watch_.observe(watched_.view(), n_threads_);
 }
 
 HeeParameters CpuHeeSession::gradient() const {

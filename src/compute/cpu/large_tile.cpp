@@ -15,18 +15,35 @@ ChainRange TilePlan::tile(std::int64_t i) const {
   return {i * n_units_ / n_tiles_ * unit_chains, std::min((i + 1) * n_units_ / n_tiles_ * unit_chains, n_chains_)};
 }
 
-void Panels::load(std::int64_t first_row, MatrixView<const float> rows) {
-  for (std::int64_t i = 0; i < rows.rows; ++i) {
-    float* lane = panel(i / panel_lanes) + first_row * panel_lanes + i % panel_lanes;
-    for (std::int64_t k = 0; k < rows.cols; ++k) lane[k * panel_lanes] = rows(i, k);
+namespace {
+
+// Calls `move(chain, first, last)` for columns `first` to `last` of each chain: a panel's chains one after another for a few columns at a time, which
+// stay in the cache from the first to the last.
+template <class Move>
+void by_pieces(std::int64_t n_chains, std::int64_t n_columns, Move&& move) {
+  constexpr std::int64_t piece = 128;
+  for (std::int64_t begin = 0; begin < n_chains; begin += panel_lanes) {
+    const std::int64_t end = std::min(begin + panel_lanes, n_chains);
+    for (std::int64_t k = 0; k < n_columns; k += piece) {
+      for (std::int64_t i = begin; i < end; ++i) move(i, k, std::min(k + piece, n_columns));
+    }
   }
 }
 
+}  // namespace
+
+void Panels::load(std::int64_t first_row, MatrixView<const float> rows) {
+  by_pieces(rows.rows, rows.cols, [&](std::int64_t i, std::int64_t first, std::int64_t last) {
+    float* lane = panel(i / panel_lanes) + first_row * panel_lanes + i % panel_lanes;
+    for (std::int64_t k = first; k < last; ++k) lane[k * panel_lanes] = rows(i, k);
+  });
+}
+
 void Panels::store(std::int64_t first_row, MatrixView<float> rows) const {
-  for (std::int64_t i = 0; i < rows.rows; ++i) {
+  by_pieces(rows.rows, rows.cols, [&](std::int64_t i, std::int64_t first, std::int64_t last) {
     const float* lane = panel(i / panel_lanes) + first_row * panel_lanes + i % panel_lanes;
-    for (std::int64_t k = 0; k < rows.cols; ++k) rows(i, k) = lane[k * panel_lanes];
-  }
+    for (std::int64_t k = first; k < last; ++k) rows(i, k) = lane[k * panel_lanes];
+  });
 }
 
 DriftTile::DriftTile(const LargeNetwork& network, std::int64_t n_chains)
