@@ -30,7 +30,7 @@ QualitySettings quality_settings(const Config& config) {
 std::string interval_text(const Interval& i) {
   if (std::isnan(i.value)) return "n/a";
   return std::isnan(i.low) ? fmt::format("{:.3g}", i.value)
-                           : fmt::format("{:.3g} [{:.3g}, {:.3g}]", i.value, i.low, i.high);
+                           : fmt::format("{:.3g} [{:.3g},\u00a0{:.3g}]", i.value, i.low, i.high);
 }
 
 Metric quality_metric(const QualityFigure& f, std::string name, std::string label, const ReferenceLaws& laws) {

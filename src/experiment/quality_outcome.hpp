@@ -30,7 +30,7 @@ Metric quality_metric(const QualityFigure& figure, std::string name, std::string
 std::vector<std::string> quality_columns(const std::string& draws, const ReferenceLaws& laws);
 std::vector<std::string> quality_row(const QualityFigure& figure, const ReferenceLaws& laws);
 
-/// "4.57 [4.31, 4.84]"; "n/a" where there is no value.
+/// "4.57 [4.31, 4.84]", where a line may break after the value only; "n/a" where there is no value.
 std::string interval_text(const Interval& interval);
 
 }  // namespace tarn

@@ -104,4 +104,21 @@ Image side_by_side(const Image& left, const Image& right, std::int64_t gutter, s
   return both;
 }
 
+Image in_rows(std::span<const Image> images, std::int64_t per_row, std::int64_t gutter, std::uint8_t background) {
+  require(!images.empty() && per_row >= 1 && gutter >= 0 && gutter <= max_pixels,
+          "rows of images need an image, one a row and a gutter of 0 pixels or more; found {}, {} and {}",
+          images.size(), per_row, gutter);
+  std::int64_t rows = 0, cols = 0, channels = 1;
+  for (const Image& image : images) {
+    rows = std::max(rows, image.rows);
+    cols = std::max(cols, image.cols);
+    channels = std::max(channels, image.channels);
+  }
+  const std::int64_t n = std::ssize(images), across = std::min(n, per_row), down = (n + per_row - 1) / per_row;
+  Image all = blank(down * (rows + gutter) - gutter, across * (cols + gutter) - gutter, channels, background);
+  for (std::int64_t k = 0; k < n; ++k)
+    paste(all, images[static_cast<std::size_t>(k)], k / per_row * (rows + gutter), k % per_row * (cols + gutter));
+  return all;
+}
+
 }  // namespace tarn

@@ -167,7 +167,7 @@ class Script {
       if (!f_.panels[i].y_label.empty()) margin = 68.0;
       if (f_.panels[i].log_y) margin = std::max(margin, 56.0);  // "0.0001"
     }
-    double taken = 0.0;
+    double taken = 8.0;  // at the right edge half of "10000" needs more room than between panels
     for (const double margin : left_margin) taken += margin + 14.0;
     const double width = (f_.width - taken) / columns_;
     const auto panels_in = [&](int column, int row) { return static_cast<std::size_t>(row * columns_ + column); };
@@ -218,7 +218,7 @@ class Script {
         line(
             "set arrow {} from screen {:.5f},{:.5f} to screen {:.5f},{:.5f} nohead linewidth {:.2f} dashtype {} "
             "linecolor rgb '{}'",
-            tag, sx(e.left), sy(y), sx(e.left + 24), sy(y), s.width, dashes(s), s.color);
+            tag, sx(e.left), sy(y), sx(e.left + 24), sy(y), s.width, legend_dashes(s), s.color);
       }
       line("set label {} {} at screen {:.5f},{:.5f} left font ',13' textcolor rgb '{}'", tag++, quoted(s.name),
            sx(e.left + 31), sy(y), ink);
@@ -227,6 +227,10 @@ class Script {
   }
 
   static const char* dashes(const Series& s) { return s.mark == Mark::dashed ? "(9,5)" : "1"; }
+  // Dashes grow with the line's width, and a legend has room for 24 pixels: two dashes and a gap in any case.
+  static std::string legend_dashes(const Series& s) {
+    return s.mark == Mark::dashed ? fmt::format("({:.2f},{:.2f})", 9.0 / s.width, 5.0 / s.width) : "1";
+  }
 
   static std::string range(const std::optional<AxisRange>& r) {
     return r ? fmt::format("[{}:{}]", number(r->first), number(r->second)) : "[*:*]";

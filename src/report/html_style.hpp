@@ -64,6 +64,7 @@ th:last-child, td:last-child { padding-right: 4px; }
 th:first-child { text-align: left; font-weight: 400; white-space: normal; min-width: 11em; max-width: none; }
 thead th:first-child { font-weight: 600; }
 th.words, td.words, th.prose, td.prose { text-align: left; }
+td.intervals { white-space: normal; }
 td.prose { white-space: normal; min-width: 15em; font-size: 14px; color: var(--soft); }
 td.best { font-weight: 600; }
 td.best span { font-size: 12px; color: #0b5a39; background: #e0f2e9; border-radius: 999px; padding: 1px 8px; }
@@ -105,7 +106,7 @@ dialog p { font-size: 14px; color: var(--soft); margin: 0; max-height: 6em; over
   dialog { width: 100vw; height: 100dvh; border-radius: 0; padding: 8px; }
   dialog .stage svg { min-width: 0; }
 }
-@media (hover: none) { .enlarge { opacity: 1; } }
+@media (hover: none) { .enlarge { opacity: 1; position: static; margin-top: 8px; } }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
 @media print { .contents, .enlarge { display: none; } figure, table, .facts { break-inside: avoid; } main { max-width: none; padding: 0; } }
 )css";

@@ -27,7 +27,10 @@ std::string verdict_html(Verdict verdict) {
 
 namespace {
 
-enum class Column { numbers, words, prose };
+enum class Column { numbers, intervals, words, prose };
+
+// "4.57 [4.31, 4.84]"
+bool is_interval(const std::string& cell) { return cell.ends_with(']') && cell.find(" [") != std::string::npos; }
 
 bool is_number(const std::string& cell) {
   if (cell.empty() || cell == "–" || cell == "n/a" || cell == "inf" || cell == "-inf") return true;
@@ -35,12 +38,16 @@ bool is_number(const std::string& cell) {
   return at < cell.size() && cell[at] >= '0' && cell[at] <= '9';
 }
 
-// Columns of numbers are set to the right; one cell of words makes a column of words, a long one a column that wraps.
+// Columns of numbers are set to the right, those with intervals in two lines where there is little room; one cell of words makes a column of words, a long one a column that wraps.
 Column kind_of(const ReportTable& table, std::size_t column) {
   Column kind = Column::numbers;
   for (const auto& row : table.rows) {
     if (column >= row.size()) continue;
     if (!is_number(row[column])) kind = std::max(kind, Column::words);
+    if (is_interval(row[column])) {
+      kind = std::max(kind, Column::intervals);
+      continue;
+    }
     if (row[column].size() > 24 && row[column].find(' ') != std::string::npos) kind = Column::prose;
   }
   return kind;
@@ -48,7 +55,10 @@ Column kind_of(const ReportTable& table, std::size_t column) {
 
 std::string opening(const char* tag, Column kind) {
   if (kind == Column::numbers) return fmt::format("<{}>", tag);
-  return fmt::format("<{} class=\"{}\">", tag, kind == Column::words ? "words" : "prose");
+  return fmt::format("<{} class=\"{}\">", tag,
+                     kind == Column::intervals ? "intervals"
+                     : kind == Column::words   ? "words"
+                                               : "prose");
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ std::string count_text(double value) {
     // 999.96 k is shown as 1.00 M
     if (magnitude >= factor * 0.9995 && std::isfinite(value)) return number_text(value / factor) + " " + unit;
   }
-  return number_text(value);
+  return magnitude < 1e3 && value == std::trunc(value) ? fmt::format("{:.0f}", value) : number_text(value);
 }
 
 }  // namespace tarn

@@ -80,7 +80,7 @@ TEST_F(EvaluateFeatures, WritesFiguresWithIntervals) {
   const std::string page = test::read_text(found.folder / "report.html");
   const auto& w1 = lines.at("w1_0");
   EXPECT_NE(
-      page.find(fmt::format("<th scope=\"row\">W1 of x_0</th><td class=\"prose\">{:.3g} [{:.3g}, {:.3g}]</td>",
+      page.find(fmt::format("<th scope=\"row\">W1 of x_0</th><td class=\"intervals\">{:.3g} [{:.3g},\u00a0{:.3g}]</td>",
                             w1.at("value").get<double>(), w1.at("low").get<double>(), w1.at("high").get<double>())),
       std::string::npos);
 

@@ -160,6 +160,24 @@ TEST_F(PngTest, GridsStandSideBySide) {
                                                     2, 2, 2, 200, 200, 200, 200, 200, 200, 200, 200, 200}));
 }
 
+TEST_F(PngTest, GridsStandInRows) {
+  const std::vector<Image> three{{2, 1, 1, {1, 2}}, {1, 1, 1, {3}}, {1, 1, 1, {4}}};
+  const Image all = in_rows(three, 2, 1, 200);
+  ASSERT_EQ(all.rows, 5);
+  ASSERT_EQ(all.cols, 3);
+  ASSERT_EQ(all.channels, 1);
+  EXPECT_EQ(all.pixels, (std::vector<std::uint8_t>{1, 200, 3,      //
+                                                   2, 200, 200,    //
+                                                   200, 200, 200,  //
+                                                   4, 200, 200,    //
+                                                   200, 200, 200}));
+  const Image row = in_rows(three, 9, 0);
+  EXPECT_EQ(row.rows, 2);
+  EXPECT_EQ(row.cols, 3) << "no column is left empty";
+  EXPECT_REFUSED(in_rows(three, 0, 1), "one a row");
+  EXPECT_REFUSED(in_rows({}, 2, 1), "need an image");
+}
+
 TEST_F(PngTest, GridRefusesSizesThatDoNotFit) {
   EXPECT_REFUSED(image_grid(Matrix<float>(1, 5), two_by_two()), "images have 5 values");
   auto layout = two_by_two();

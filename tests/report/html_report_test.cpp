@@ -177,6 +177,17 @@ TEST_F(HtmlReport, AColumnOfNumbersStaysOneWithoutAValue) {
   EXPECT_THAT(to_html(report), HasSubstr("<td>n/a</td><td class=\"words\">n/a</td>"));
 }
 
+TEST_F(HtmlReport, ValuesWithIntervalsAreNumbersWhateverTheirLength) {
+  Report report;
+  ReportTable table;
+  table.columns = {"figure of merit", "this run", "remark"};
+  table.rows = {{"MMD", "-0.000984 [-0.00322, 0.00109]", "1024 chains of 100 draws, of which 3"}, {"W1", "n/a", "4"}};
+  report.sections.push_back({"Results", "", {table}, {}, "", false});
+  const std::string html = to_html(report);
+  EXPECT_THAT(html, HasSubstr("<td class=\"intervals\">-0.000984 [-0.00322, 0.00109]</td><td class=\"prose\">1024"));
+  EXPECT_THAT(html, HasSubstr("<td class=\"intervals\">n/a</td>"));
+}
+
 TEST_F(HtmlReport, ALongPageHasContents) {
   Report report;
   for (const char* heading : {"One", "Two"}) report.sections.push_back({heading, "text", {}, {}, "", false});
@@ -198,6 +209,8 @@ TEST_F(HtmlReport, Numbers) {
   EXPECT_EQ(number_text(std::nan("")), "n/a");
   EXPECT_EQ(number_text(-std::numeric_limits<double>::infinity()), "-inf");
   EXPECT_EQ(count_text(950), "950");
+  EXPECT_EQ(count_text(28), "28");
+  EXPECT_EQ(count_text(2.5), "2.50");
   EXPECT_EQ(count_text(12345), "12.3 k");
   EXPECT_EQ(count_text(999960), "1.00 M");
   EXPECT_EQ(count_text(4.56e9), "4.56 G");

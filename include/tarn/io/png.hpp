@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -66,5 +67,9 @@ Image image_grid(MatrixView<const float> images, const GridLayout& layout, const
 /// `left` and `right` side by side, top edges level, with `gutter` columns between them; gray becomes RGB where one of
 /// them is RGB.
 Image side_by_side(const Image& left, const Image& right, std::int64_t gutter, std::uint8_t background = 255);
+
+/// Images in rows of `per_row`, from left to right and from the top down, with `gutter` pixels between them; columns and rows are as wide and high as the
+/// largest image. Gray becomes RGB where one of them is RGB. Throws `Error` for no image and for less than one a row.
+Image in_rows(std::span<const Image> images, std::int64_t per_row, std::int64_t gutter, std::uint8_t background = 255);
 
 }  // namespace tarn
