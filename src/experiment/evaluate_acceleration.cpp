@@ -182,14 +182,14 @@ void evaluate_acceleration(const EvaluationInput& in, EvaluationOutcome& out) {
   for (std::size_t k = 0; k < 4; ++k) {
     const PlaneDirection& d = plane_directions()[k];
     panels.push_back("along " + d.label);
-    floors.push_back(law.floor([&](MatrixView<const float> set) { return law.w1()(set, k); }).mean);
+    const PlaneReference::Level floor = law.floor([&](MatrixView<const float> set) { return law.w1()(set, k); });
+    floors.push_back(floor.mean);
     courses.emplace_back();
     for (const Accelerated& run : runs) {
       courses.back().push_back({run.name(), {run.times, run.w1[k]}});
-      out.add(fmt::format("w1_{}_{}", d.key, run.key()), fmt::format("{}: W1 along {} at the end", run.name(), d.label),
-              run.w1[k].back());
-      out.metrics.back().floor = floors.back();
-      out.metrics.back().floor_deviation = 0.0;
+      out.add_with_floor(fmt::format("w1_{}_{}", d.key, run.key()),
+                         fmt::format("{}: W1 along {} at the end", run.name(), d.label), run.w1[k].back(), floor.mean,
+                         floor.deviation);
     }
   }
   if (const FigureFile file = draw(figure_distance_over_time("W1", panels, courses, floors), in.folder.figures())) {

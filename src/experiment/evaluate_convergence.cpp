@@ -129,7 +129,8 @@ void judge_kept_draws(const std::filesystem::path& file, const std::vector<std::
     view.outputs.push_back(groups.size() > 1 ? gather_rows(draws, groups[0]) : std::move(draws));
   }
   const bool several = groups.size() > 1;
-  std::string what = fmt::format("{} chains of {} draws, {} outputs", n_chains, n_draws, n_judged);
+  std::string what =
+      fmt::format("{} chains of {} draws, {} output{}", n_chains, n_draws, n_judged, n_judged == 1 ? "" : "s");
   if (several) what += fmt::format("; over {} inputs, the largest of one {}", groups.size(), number_text(largest, 4));
   const std::string of_all = several ? fmt::format("an input, of some {}; the fewest of one: {}",
                                                    n_chains * n_draws / std::ssize(groups), number_text(fewest, 3))
@@ -138,10 +139,11 @@ void judge_kept_draws(const std::filesystem::path& file, const std::vector<std::
   out.add("ess_bulk", "effective draws, middle, the fewest", bulk, of_all);
   out.add("ess_tail", "effective draws, tails, the fewest", tail, of_all);
   table.note = fmt::format(
-      "Of {} of the {} chains, all kept draws. Rank-normalised split R-hat and effective sample sizes as in Vehtari et "
+      "All kept draws of {}. Rank-normalised split R-hat and effective sample sizes as in Vehtari et "
       "al. 2021; the same figures as ArviZ's. R-hat above 1.01 or fewer than 400 effective draws: run longer, or leave "
       "out more of the beginning (sampling.burn_in).",
-      n_chains, reader.n_chains());
+      n_chains == reader.n_chains() ? fmt::format("the {} chains", n_chains)
+                                    : fmt::format("{} of the {} chains", n_chains, reader.n_chains()));
   if (several)
     table.note += fmt::format(
         " Chains are compared with those that have the same input: R-hat is the root of the mean square over {} "

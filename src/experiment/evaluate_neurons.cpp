@@ -214,10 +214,9 @@ void evaluate_neurons(const EvaluationInput& in, EvaluationOutcome& out) {
 
   const NoiseCorrelations noise = noise_correlations(activity);
   if (!noise.pairs.empty()) {
-    out.add_with_floor("noise_correlation", "noise correlation, mean over pairs", noise.mean, noise.shuffled_mean,
-                       noise.shuffled_deviation);
-    out.metrics.back().note = fmt::format("{} pairs of {} neurons, of which {} are constant", noise.pairs.size(),
-                                          noise.n_neurons, noise.n_constant);
+    out.add("noise_correlation", "noise correlation, mean over pairs", noise.mean,
+            fmt::format("{} pairs of {} neurons, of which {} are constant; shuffled chains: {:.2g}", noise.pairs.size(),
+                        noise.n_neurons, noise.n_constant, noise.shuffled_mean));
     out.add("noise_correlation_spread", "noise correlation, deviation over pairs", noise.deviation,
             fmt::format("shuffled chains: {:.3g}", noise.shuffled_deviation));
     panels.correlations = noise.pairs;

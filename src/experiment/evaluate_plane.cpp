@@ -81,7 +81,7 @@ void marginals(const PlaneReference& law, MatrixView<const float> draws, std::ui
         law.floor([&](MatrixView<const float> set) { return moments(projection(set, d.unit)).excess_kurtosis; });
     out.add_with_floor("excess_kurtosis_" + d.key, "excess kurtosis along " + d.label, kurtosis.value, exact.mean,
                        exact.deviation);
-    out.metrics.back().note = fmt::format("95 % interval {:.3g} to {:.3g}", kurtosis.low, kurtosis.high);
+    out.metrics.back().interval = kurtosis;
   }
 }
 

@@ -51,7 +51,11 @@ std::string json_line(const Metric& m) {
   return line.dump();
 }
 
-std::string text_of(double value) { return std::isnan(value) ? "n/a" : fmt::format("{:.4g}", value); }
+std::string text_of(double value) {
+  if (std::isnan(value)) return "n/a";
+  const double magnitude = std::abs(value);
+  return magnitude >= 1e4 && magnitude < 1e7 ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
+}
 
 // The same quantity as in the figure, for pages about several runs.
 ReportCurve training_curve(const TrainingCurve& t) {
@@ -85,8 +89,10 @@ void training_figure(const EvaluationInput& in, EvaluationOutcome& outcome) {
   if (const FigureFile file = draw(figure_training(curve), in.folder.figures())) {
     outcome.figures.push_back(
         {file.svg,
-         "Training: excess denoising loss per noise level, 1 for a network that knows nothing. Dotted "
-         "lines are changes of level.",
+         fmt::format(
+             "Training: {} for a network that knows nothing, less for one that knows the score. Vertical lines "
+             "are changes of noise level.",
+             curve.dimension > 2 ? "share of the noise that is left unexplained, 1" : "excess denoising loss, 0"),
          false, "Training"});
   }
   outcome.curves.push_back(training_curve(curve));
@@ -219,6 +225,12 @@ ReportSection& section(Report& report, const std::string& heading) {
   return report.sections.back();
 }
 
+std::string floor_text(const Metric& m) {
+  if (std::isnan(m.floor)) return "";
+  return std::isnan(m.floor_deviation) ? fmt::format("{:.3g}", m.floor)
+                                       : fmt::format("{:.3g} ± {:.2g}", m.floor, m.floor_deviation);
+}
+
 ReportTable results_table(const EvaluationOutcome& outcome) {
   ReportTable table;
   table.columns = {"figure of merit", "value", "95 % interval", "floor", "beside the floor", "remark"};
@@ -229,8 +241,7 @@ ReportTable results_table(const EvaluationOutcome& outcome) {
          metric.interval && !std::isnan(metric.interval->low)
              ? fmt::format("{} to {}", number_text(metric.interval->low), number_text(metric.interval->high))
              : "",
-         std::isnan(metric.floor) ? "" : fmt::format("{:.3g} ± {:.2g}", metric.floor, metric.floor_deviation),
-         beside_floor(metric), metric.note});
+         floor_text(metric), beside_floor(metric), metric.note});
   }
   const auto is_empty = [&](std::size_t column) {
     return std::ranges::none_of(table.rows, [&](const auto& row) { return !row[column].empty(); });
@@ -239,8 +250,13 @@ ReportTable results_table(const EvaluationOutcome& outcome) {
     table.note =
         "Floor: what exact draws reach at the same count, mean and standard deviation of one replicate. At the floor: "
         "within three deviations of it.";
+  const bool of_kurtosis = std::ranges::any_of(outcome.metrics, [](const Metric& m) {
+    return m.interval && !m.quality && m.name.starts_with("excess_kurtosis");
+  });
   if (!is_empty(2))
-    table.note += fmt::format("{}Intervals are for the chains' draws, by half-samples.", table.note.empty() ? "" : " ");
+    table.note +=
+        fmt::format("{}Intervals are for the chains' draws, by half-samples{}.", table.note.empty() ? "" : " ",
+                    of_kurtosis ? ", those of an excess kurtosis by bootstrap" : "");
   for (const std::size_t column : {5, 4, 3, 2}) {
     if (!is_empty(column)) continue;
     table.columns.erase(table.columns.begin() + static_cast<std::ptrdiff_t>(column));
@@ -305,9 +321,9 @@ Report make_report(const EvaluationInput& in, const EvaluationOutcome& outcome, 
   const SamplingResult& s = in.sampling.result;
   Report report = report_of_results(outcome, resolved_config, in.backend);
   report.title = in.config.run.name;
-  report.summary = fmt::format("{} with {} {} {} on {}.", m.kind,
-                               in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons(),
-                               m.nonlinearity, is_energy_based(m) ? "hidden units" : "neurons", in.data.description);
+  const std::int64_t n = in.training.levels.empty() ? m.neurons : in.training.levels.back().n_neurons();
+  report.summary = fmt::format("{} with {} {} {}{} on {}.", m.kind, n, m.nonlinearity,
+                               is_energy_based(m) ? "hidden unit" : "neuron", n == 1 ? "" : "s", in.data.description);
   const bool energy = is_energy_based(m);
   report.facts = {
       {"training", si(static_cast<double>(in.training.n_steps)),

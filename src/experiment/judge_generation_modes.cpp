@@ -29,6 +29,18 @@ Observed observed(const HeeParameters& p, std::vector<Matrix<float>> state) {
   return out;
 }
 
+// Mean and standard deviation of single replicates (Welford 1962).
+struct RunningFloor {
+  double mean = 0.0, squares = 0.0;
+  int n = 0;
+  void add(double value) {
+    const double before = value - mean;
+    mean += before / ++n;
+    squares += before * (value - mean);
+  }
+  double deviation() const { return std::sqrt(squares / (n - 1)); }
+};
+
 // Distances of draws to as many ancestral draws, and those of other ancestral draws.
 class Yardstick {
  public:
@@ -38,14 +50,14 @@ class Yardstick {
         mean_(exact_.mean, n_directions, seed) {
     for (std::uint64_t draw = first_floor_draw; draw < first_floor_draw + n_floor_draws; ++draw) {
       const Observed other = observed(p, draw_ancestral(p, seed, 0, draw, n));
-      floor_x += x_(other.x) / static_cast<double>(n_floor_draws);
-      floor_mean += mean_(other.mean) / static_cast<double>(n_floor_draws);
+      floor_x.add(x_(other.x));
+      floor_mean.add(mean_(other.mean));
     }
   }
   double of_x(const Observed& draws) const { return x_(draws.x); }
   double of_mean(const Observed& draws) const { return mean_(draws.mean); }
   const Observed& exact() const { return exact_; }
-  double floor_x = 0.0, floor_mean = 0.0;
+  RunningFloor floor_x, floor_mean;
 
  private:
   Observed exact_;
@@ -172,7 +184,7 @@ void add_figure(const HeeEvaluationInput& in, const std::vector<Result>& results
         if (r.contender.plan.dynamics.integrator == Integrator::baoab) series.mark = Mark::dashed;
         panel.series.push_back(std::move(series));
       }
-      const double floor = means ? yardstick.floor_mean : yardstick.floor_x;
+      const double floor = (means ? yardstick.floor_mean : yardstick.floor_x).mean;
       panel.series.push_back({"ancestral", {low, high}, {floor, floor}, Mark::line, colors::truth, 1.0, {}});
       figure.panels.push_back(std::move(panel));
     }
@@ -188,23 +200,23 @@ void add_figure(const HeeEvaluationInput& in, const std::vector<Result>& results
   }
 }
 
-// The first images of every way, side by side: ancestral first, the data last.
+// The first images of every way in rows of three, so that they can be made out: ancestral first, the data last.
 void add_grids(const HeeEvaluationInput& in, const std::vector<Result>& results, const Yardstick& yardstick,
                EvaluationOutcome& out) {
   for (const bool means : {false, true}) {
     const auto of = [&](const Observed& o) { return grid_of_images(in.config, in.data, means ? o.mean : o.x); };
-    Image all = of(yardstick.exact());
+    std::vector<Image> all{of(yardstick.exact())};
     std::string order = "ancestral";
     for (const Result& r : results) {
       if (r.from_prior) continue;
-      all = side_by_side(all, of(r.course.last), 12);
+      all.push_back(of(r.course.last));
       order += ", " + r.contender.name;
     }
-    all = side_by_side(all, grid_of_images(in.config, in.data, in.data.rows), 12);
+    all.push_back(grid_of_images(in.config, in.data, in.data.rows));
     const auto path = in.folder.figures() / (means ? "generated_means.png" : "generated.png");
-    write_png(path, all);
+    write_png(path, in_rows(all, 3, 12));
     out.figures.push_back({path,
-                           fmt::format("{} after the largest budget, from noise. From left to right: {}, data.",
+                           fmt::format("{} after the largest budget, from noise. Row by row: {}, data.",
                                        means ? "E[x_0 | x_1]" : "x_0", order),
                            true});
   }
@@ -226,12 +238,12 @@ void judge_generation_modes(const HeeEvaluationInput& in, EvaluationOutcome& out
   table.caption = "Ways to generate";
   table.columns = {"", "start", "step", "products", "x_0", "E[x_0 | x_1]", "within twice the floor", "lost chains"};
   table.rows.push_back({"ancestral", "", "",
-                        number_text(static_cast<double>(in.training.model.parameters.n_latent_layers())),
-                        number_text(yardstick.floor_x), number_text(yardstick.floor_mean), "", ""});
+                        count_text(static_cast<double>(in.training.model.parameters.n_latent_layers())),
+                        number_text(yardstick.floor_x.mean), number_text(yardstick.floor_mean.mean), "", ""});
   for (const Result& r : results) {
     if (r.course.budget.empty()) continue;
     const double products = r.is_layerwise() ? in.training.model.parameters.n_latent_layers() : r.course.budget.back();
-    const double needed = budget_to_floor(r.course, yardstick.floor_x);
+    const double needed = budget_to_floor(r.course, yardstick.floor_x.mean);
     const std::string unit = r.is_layerwise() ? " steps a layer" : " products", key = [&] {
       std::string text = r.contender.name;
       std::ranges::replace(text, ':', '_');
@@ -239,13 +251,13 @@ void judge_generation_modes(const HeeEvaluationInput& in, EvaluationOutcome& out
     }();
     const std::string label = fmt::format("{} from {}", r.contender.name, r.from_prior ? "the prior" : "noise");
     out.add_with_floor(key + "_w2", fmt::format("sliced W2 to ancestral draws, {}", label), r.course.x.back(),
-                       yardstick.floor_x, std::nan(""));
-    out.add_with_floor(key + "_mean_w2", "... of E[x_0 | x_1]", r.course.mean.back(), yardstick.floor_mean,
-                       std::nan(""));
+                       yardstick.floor_x.mean, yardstick.floor_x.deviation());
+    out.add_with_floor(key + "_mean_w2", "... of E[x_0 | x_1]", r.course.mean.back(), yardstick.floor_mean.mean,
+                       yardstick.floor_mean.deviation());
     table.rows.push_back({r.contender.name, r.from_prior ? "prior" : "noise",
-                          number_text(static_cast<double>(r.contender.plan.dynamics.dt)), number_text(products),
+                          number_text(static_cast<double>(r.contender.plan.dynamics.dt)), count_text(products),
                           number_text(r.course.x.back()), number_text(r.course.mean.back()),
-                          std::isnan(needed) ? "not" : number_text(needed) + unit, fmt::format("{}", r.course.n_lost)});
+                          std::isnan(needed) ? "not" : count_text(needed) + unit, fmt::format("{}", r.course.n_lost)});
     if (r.course.n_lost > 0) {
       out.warnings.push_back(
           fmt::format("generation, {}: {} of {} chains became non-finite and are left out of the distances", label,

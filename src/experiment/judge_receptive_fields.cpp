@@ -146,7 +146,7 @@ void judge_receptive_fields(const HeeEvaluationInput& in, EvaluationOutcome& out
                            "of 2 periods or more are drawn at the edge.",
                            false, "Receptive fields"});
   }
-  if (p.W.size() < 2) return;
+  if (p.W.size() < 2 || std::ranges::none_of(shapes, &FieldShape::passes)) return;  // only fields that pass are drawn
   constexpr std::size_t most_units = 24;
   const Family family = p.layers[1].family;
   const bool scales = family == Family::gaussian_scale || family == Family::laplace_scale;

@@ -20,6 +20,9 @@ namespace fs = std::filesystem;
 
 std::string percent(double share) { return fmt::format("{} %", number_text(100.0 * share, 2)); }
 
+// Studies of many networks train and sample in turn, and only the whole is timed.
+bool has_parts(const RunClock& c) { return c.training > 0.0 || c.sampling > 0.0; }
+
 ReportSection time_section(const RunClock& c) {
   ReportSection s;
   s.heading = "Time and hardware";
@@ -33,10 +36,13 @@ ReportSection time_section(const RunClock& c) {
     return n > 0.0 && seconds > 0.0 ? count_text(n / seconds) + " " + unit : std::string();
   };
   row("preparation of the data", c.prepare, "", "");
-  row("training", c.training, count_text(c.training_steps) + " steps", rate(c.training_steps, c.training, "steps/s"));
-  row("sampling", c.sampling, count_text(c.chain_steps) + " chain-steps",
-      rate(c.chain_steps, c.sampling, "chain-steps/s"));
-  row("evaluation and the rest", std::max(rest, 0.0), "", "");
+  const bool parts = has_parts(c);
+  if (parts)
+    row("training", c.training, count_text(c.training_steps) + " steps", rate(c.training_steps, c.training, "steps/s"));
+  if (parts)
+    row("sampling", c.sampling, count_text(c.chain_steps) + " chain-steps",
+        rate(c.chain_steps, c.sampling, "chain-steps/s"));
+  row(parts ? "evaluation and the rest" : "training, sampling and evaluation", std::max(rest, 0.0), "", "");
   row("in all", c.total, "", "");
   if (c.resumed)
     t.note = "The run was interrupted: times are those since it last went on, counts are of the whole run.";
@@ -71,9 +77,10 @@ void add_times(Report& page, const RunClock& c) {
       {fmt::format("{} in all{}", duration(c.total),
                    rate > 0.0 ? fmt::format(", {} chain-steps/s on {}", count_text(rate), c.device) : std::string()),
        Verdict::none});
-  page.facts.insert(
-      page.facts.begin(),
-      {"time", duration(c.total), fmt::format("training {}, sampling {}", duration(c.training), duration(c.sampling))});
+  page.facts.insert(page.facts.begin(),
+                    {"time", duration(c.total),
+                     has_parts(c) ? fmt::format("training {}, sampling {}", duration(c.training), duration(c.sampling))
+                                  : std::string("training, sampling and evaluation")});
   if (rate > 0.0)
     page.facts.insert(page.facts.begin() + 1,
                       {"throughput", count_text(rate), fmt::format("chain-steps/s on {}", c.device)});

@@ -26,8 +26,11 @@ Verdict worst(Verdict a, Verdict b) { return std::max(a, b); }
 // Distances are no less than zero, and better the smaller they are.
 bool is_distance(std::string_view name) {
   constexpr std::string_view kinds[] = {"kl_", "w1_", "w2_", "sliced_", "frechet_", "mmd", "energy_distance"};
-  return std::ranges::any_of(kinds, [&](std::string_view kind) { return name.starts_with(kind); });
+  return name.ends_with("_w2") ||
+         std::ranges::any_of(kinds, [&](std::string_view kind) { return name.starts_with(kind); });
 }
+
+bool at_floor(const Metric& m) { return std::abs(m.value - m.floor) <= 3.0 * m.floor_deviation; }
 
 // The "of N" of a metric's note; 0 where there is none.
 double of_how_many(const Metric& metric) {
@@ -72,6 +75,9 @@ void say_chains(const EvaluationOutcome& outcome, std::vector<ReportStatement>& 
     out.push_back({fmt::format("{:.0f} chains lost {}", lost->value, lost->note), judge(*lost)->verdict});
 }
 
+// What the name of a figure of quality ends in: where sets were compared.
+std::string_view space_of(const Metric& m) { return std::string_view(m.name).substr(m.quality->name.size()); }
+
 // The first of these that was computed stands for the quality of the draws.
 void say_quality(const EvaluationOutcome& outcome, std::vector<ReportStatement>& out) {
   constexpr std::string_view foremost[] = {"frechet_classifier",   "w1_smoothed",       "sliced_w2_smoothed",
@@ -82,7 +88,7 @@ void say_quality(const EvaluationOutcome& outcome, std::vector<ReportStatement>&
   }
   if (!best) {
     for (const Metric& m : outcome.metrics) {
-      if (!std::isnan(m.floor) && !judge(m) && !m.name.ends_with("_gaussian")) {
+      if (!std::isnan(m.floor) && is_distance(m.name) && !m.name.ends_with("_gaussian")) {
         best = &m;
         break;
       }
@@ -90,8 +96,17 @@ void say_quality(const EvaluationOutcome& outcome, std::vector<ReportStatement>&
   }
   if (!best || std::isnan(best->floor)) return;
   const std::string beside = beside_floor(*best);
-  out.push_back({fmt::format("{}: {}, {}", best->label, number_text(best->value), beside),
-                 beside == "at the floor" ? Verdict::good : Verdict::none});
+  // One distance at its floor says little where other figures of the same draws are not: few draws have a high floor, and two moments are easily met.
+  std::string others;
+  for (const Metric& m : outcome.metrics) {
+    if (best->quality && m.quality && space_of(m) == space_of(*best) && !std::isnan(m.value) && !at_floor(m) &&
+        &m != best)
+      others += (others.empty() ? "" : ", ") + m.quality->label;
+  }
+  const bool reached = beside == "at the floor";
+  out.push_back({fmt::format("{}: {}, {}{}", best->label, number_text(best->value), beside,
+                             reached && !others.empty() ? fmt::format("; not so {}", others) : ""),
+                 reached && others.empty() ? Verdict::good : Verdict::none});
 }
 
 }  // namespace
@@ -122,9 +137,9 @@ std::optional<Judgement> judge(const Metric& m) {
 std::string beside_floor(const Metric& m) {
   if (std::isnan(m.floor) || std::isnan(m.value)) return "";
   const double away = m.value - m.floor;
-  if (std::abs(away) <= 3.0 * m.floor_deviation) return is_distance(m.name) ? "at the floor" : "as exact draws";
-  if (is_distance(m.name) && away > 0.0 && m.floor > 0.0)
-    return fmt::format("{} × the floor", number_text(m.value / m.floor, 2));
+  if (at_floor(m)) return is_distance(m.name) ? "at the floor" : "as exact draws";
+  if (is_distance(m.name) && away <= 0.0) return "below the floor";
+  if (is_distance(m.name) && m.floor > 0.0) return fmt::format("{} × the floor", number_text(m.value / m.floor, 2));
   return m.floor_deviation > 0.0 ? fmt::format("{} deviations off", number_text(std::abs(away) / m.floor_deviation, 2))
                                  : "off";
 }

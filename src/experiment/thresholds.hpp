@@ -18,7 +18,7 @@ struct Judgement {
 /// By the metric's name: R-hat, effective sample sizes, lost chains, the checks of the drift. Empty for a metric without a threshold.
 std::optional<Judgement> judge(const Metric& metric);
 
-/// Of distances "at the floor" or "1.9 × the floor", of others "as exact draws" or "4.2 deviations off"; empty without a floor. Within three
+/// Of distances "at the floor", "below the floor" or "1.9 × the floor", of others "as exact draws" or "4.2 deviations off"; empty without a floor. Within three
 /// standard deviations a value is at its floor.
 std::string beside_floor(const Metric& metric);
 
