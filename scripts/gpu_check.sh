@@ -213,13 +213,13 @@ run_rivals() {
     collect "rivals-step-$size"
   done
   for precision in tf32 bf16; do
-    part "rivals-$precision" "${rival[@]}" --precision "$precision" 300:20000:16384 100:4000:65536
+    part "rivals-$precision" "${rival[@]}" --precision "$precision" 300:20000:16384
     collect "rivals-$precision"
   done
-  for precision in fp32 tf32; do
-    part "rivals-train-$precision" "${rival[@]}" --precision "$precision" --train 1:1000:32 100:4000:128 300:2000:64 300:20000:64
-    collect "rivals-train-$precision"
-  done
+  part rivals-train "${rival[@]}" --precision fp32 --train 300:20000:64 1:1000:32 100:4000:128 300:2000:64
+  collect rivals-train
+  part rivals-train-tf32 "${rival[@]}" --precision tf32 --train 300:20000:64
+  collect rivals-train-tf32
 }
 
 run() {
