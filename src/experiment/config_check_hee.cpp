@@ -135,6 +135,8 @@ void check_hee(const Config& config) {
   check_inference(config);
   check_generation(config);
   check_until(config);
+  expect(config.evaluation.classifier.empty() || config.sampling.mode != "posterior", config, "evaluation.classifier",
+         "posterior chains draw no images; allowed with sampling.mode = joint, marginal, layerwise, ancestral");
   expect(config.run.precision == "fp32", config, "run.precision",
          "hee computes in float32 everywhere, not in {}; allowed: fp32", config.run.precision);
   const TrainingConfig& training = config.training;

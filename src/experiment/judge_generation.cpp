@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "classifier_quality.hpp"
 #include "hee_judgements.hpp"
+#include "quality_outcome.hpp"
 #include "tarn/evaluation/planar.hpp"
 #include "tarn/models/hee_model.hpp"
+#include "tarn/models/hee_reading.hpp"
 
 namespace tarn {
 namespace {
@@ -42,6 +45,18 @@ void density_figure(const HeeEvaluationInput& in, MatrixView<const float> draws,
   }
 }
 
+// E[x_0 | x_1] is the image that the latents stand for; x_0 has the noise of the observation on it.
+void judge_images(const HeeEvaluationInput& in, EvaluationOutcome& out) {
+  const Matrix<float> real = outputs_of(in.data);
+  const auto n_chains = static_cast<std::int64_t>(in.sampling.first_bad_step.size());
+  if (in.config.evaluation.classifier.empty() || real.rows() < 4 || in.sampling.n_quarantined == n_chains) return;
+  const ReferenceLaws laws = fit_reference_laws(real, quality_settings(in.config));
+  const Matrix<float> means = mean_given(in.training.model.parameters, 0, in.sampling.last_draw);
+  judge_by_classifier({in.config, in.data, in.folder, laws},
+                      {{means, "classifier", ", E[x_0 | x_1]"}, {in.sampling.last_draw[0], "classifier_x_0", ", x_0"}},
+                      out);
+}
+
 }  // namespace
 
 void judge_generation(const HeeEvaluationInput& in, EvaluationOutcome& out) {
@@ -55,6 +70,7 @@ void judge_generation(const HeeEvaluationInput& in, EvaluationOutcome& out) {
     out.figures.push_back(
         {path, fmt::format("Left: draws of the model, {}. Right: data.", in.config.sampling.mode), true});
   }
+  if (generates && in.data.image) judge_images(in, out);
   if (D > largest_dimension) return;
   const auto data = in.data.rows.view().slice(0, std::min(in.data.rows.rows(), most_rows));
   const std::vector<Matrix<float>> x =

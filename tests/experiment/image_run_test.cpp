@@ -4,10 +4,12 @@
 #include <cmath>
 
 #include "experiment/run_tools.hpp"
+#include "message_of.hpp"
 #include "tarn/data/scaling.hpp"
 #include "tarn/io/draws.hpp"
 #include "tarn/io/npy.hpp"
 #include "tarn/io/png.hpp"
+#include "tarn/training/classifier.hpp"
 
 namespace tarn {
 namespace {
@@ -138,10 +140,50 @@ TEST_F(ImageRun, IsJudgedByAClassifier) {
   overrides.back() = "evaluation.classifier=\"" + (outcome.folder / "classifier.safetensors").string() + "\"";
   const RunOutcome given = run_experiment(parse_config(text, "blobs.toml", overrides), {folder / "c", 2});
   for (const Metric& m : given.metrics) {
-    if (m.name == "frechet_classifier") EXPECT_EQ(m.value, metrics.at("frechet_classifier").value);
+    if (m.name != "frechet_classifier") continue;
+    EXPECT_EQ(m.value, metrics.at("frechet_classifier").value);
   }
   overrides.back() = "evaluation.classifier=nothing.safetensors";
   EXPECT_THROW(run_experiment(parse_config(text, "blobs.toml", overrides), {folder / "d", 2}), Error);
+}
+
+// Of a hierarchical model: the images that the latents stand for, and x_0 with its noise.
+TEST_F(ImageRun, DrawsOfAHierarchicalModelAreJudgedByAClassifier) {
+  const std::string hee =
+      "[run]\nname = \"blobs\"\nseed = 3\n[data]\nkind = \"idx\"\nscaling = \"divide_255\"\n[filter]\nkind = \"pca\"\n"
+      "components = 6\n[model]\nkind = \"hee\"\n[[model.layers]]\nfamily = \"gaussian\"\ns = 0.3\n[[model.layers]]\n"
+      "size = 4\nfamily = \"gaussian\"\n[inference]\ndt = 0.02\nsteps = 20\nwindow = 10\n[training]\nepochs = 20\n"
+      "batch_size = 30\n[sampling]\nmode = \"ancestral\"\nchains = 60\n[evaluation]\ngrid = 3\n";
+  auto overrides = settings();
+  overrides.push_back("data.labels=\"" + (folder / "blobs-labels-idx1-ubyte").string() + "\"");
+  overrides.push_back("evaluation.classifier=auto");
+  const RunOutcome outcome = run_experiment(parse_config(hee, "blobs.toml", overrides), {folder / "a", 2});
+  std::map<std::string, Metric> metrics;
+  for (const Metric& m : outcome.metrics) metrics[m.name] = m;
+
+  const StoredRun stored = load_run(outcome.folder);
+  const Classifier classifier = load_classifier(outcome.folder / "classifier.safetensors");
+  const Matrix<float> draws = DrawReader(outcome.folder / "samples.nc").draw(-1);
+  for (const auto& [name, column] : {std::pair<std::string, std::int64_t>{"classifier_x_0", 0}, {"classifier", 6}}) {
+    SCOPED_TRACE(name);
+    Matrix<float> x(draws.rows(), 6);
+    for (std::int64_t i = 0; i < x.rows(); ++i) std::copy_n(draws.row(i) + column, 6, x.row(i));
+    apply_scaling(stored.data.scaling, x);
+    const ImageJudgement judged = classifier.judge(stored.data.to_data_units(x));
+    double confidence = 0.0;
+    for (const double c : judged.confidence) confidence += c / 60.0;
+    ASSERT_TRUE(metrics.contains("confidence_" + name));
+    EXPECT_NEAR(metrics["confidence_" + name].value, confidence, 1e-5);
+    EXPECT_EQ(metrics["frechet_" + name].quality->n, 60);
+    EXPECT_TRUE(std::isfinite(metrics["frechet_" + name].quality->mixture.value));
+    EXPECT_TRUE(std::isfinite(metrics["class_tv_" + name].value));
+  }
+  EXPECT_NE(metrics["confidence_classifier"].value, metrics["confidence_classifier_x_0"].value);
+  overrides.emplace_back("sampling.mode=posterior");
+  EXPECT_THAT(test::message_of([&] {
+                run_experiment(parse_config(hee, "blobs.toml", overrides), {folder / "b", 1});
+              }),
+              testing::HasSubstr("posterior chains draw no images"));
 }
 
 // Inputs reach training, the chains, and the further steps at the last level.
