@@ -7,7 +7,7 @@ source "$root/scripts/packages.sh"
 source "$root/scripts/options.sh"
 cd "$root"
 
-all_targets=(idx gzip cifar npy npz png safetensors toml manifest)
+all_targets=(idx gzip cifar npy npz png safetensors toml manifest choices)
 build_dir="$root/build"
 jobs="$(tarn_cores)"
 seconds=10

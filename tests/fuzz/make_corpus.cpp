@@ -8,6 +8,7 @@
 
 #include "tarn/data/filter.hpp"
 #include "tarn/data/scaling.hpp"
+#include "tarn/io/choice_file.hpp"
 #include "tarn/io/draw_manifest.hpp"
 #include "tarn/io/npz.hpp"
 #include "tarn/io/png.hpp"
@@ -127,6 +128,8 @@ std::map<std::string, std::vector<std::string>> corpus() {
                         without_checksum(maps(std::make_unique<PcaFilter>(
                             std::vector<float>{0.0F, 1.0F}, Matrix<float>(2, 1), std::vector<double>{1.0}, 2.0)))};
   out["manifest"] = {manifest()};
+  out["choices"] = {
+      choices_text({{"card", {{"product", {"00ff", 1.25}}, {"small chains", {"8x4x128"}}}}, {"other", {}}})};
   out["toml"] = {
       "[data]\nkind = \"gaussian_mixture\"\nmeans = [[-1.0, 0.5], [1, 2e0]]\nstd = [0.1, 0.2]\nweights = [1, 3]\n"
       "[model]\nneurons = 10 # few\n[training]\nepochs = 20\nbatch_size = 8\n",
