@@ -5,6 +5,7 @@
 
 #include "cuda/devices.hpp"
 #include "tarn/compute/hee.hpp"
+#include "tarn/compute/tuning.hpp"
 #include "tarn/core/error.hpp"
 
 namespace tarn {
@@ -63,6 +64,9 @@ std::unique_ptr<HeeSession> Backend::make_hee_session(const HeeParameters&, cons
 void Backend::capture_profile() {
   fail_usage("--profile limits what a GPU profiler captures, but this computes on \"{}\"; use --device cuda", name());
 }
+
+void Backend::tune(const Tuning&) {}
+TuningSummary Backend::tuned() const { return {}; }
 
 std::vector<std::string> describe_gpus() {
   if (std::vector<std::string> lines = cuda::device_lines(); !lines.empty()) return lines;

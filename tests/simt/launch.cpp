@@ -25,6 +25,11 @@ void launch_grid(CUstream_st* stream, const Grid& grid, std::function<void(const
 void execute(const Grid& grid) {
   ++n_run;
   run_grid(grid);
+  if (has_costs()) {
+    const dim3 &g = grid.grid, &b = grid.block;
+    spend(fmt::format("{} in {} blocks of {} threads", describe(grid), std::uint64_t{g.x} * g.y * g.z,
+                      std::uint64_t{b.x} * b.y * b.z));
+  }
   if (const std::string damage = memory_damage(); !damage.empty())
     throw Fault(fmt::format("kernel {}: {}", describe(grid), damage));
 }

@@ -15,6 +15,8 @@ CUstream_st& default_stream = *new CUstream_st;  // never destroyed, as static o
 auto& streams = *new std::vector<CUstream_st*>{&default_stream};
 bool lazy = std::getenv("TARN_SIMT_EAGER") == nullptr;
 std::string kept_fault;
+auto& costs = *new Costs;
+std::chrono::duration<double, std::micro> spent{0};  // the machine's own clock
 [[maybe_unused]] const bool order_is_set = [] {
   if (const char* seed = std::getenv("TARN_SIMT_ORDER")) set_order(std::strtoull(seed, nullptr, 10));
   return true;
@@ -24,11 +26,16 @@ bool runnable(const CUstream_st& stream) {
   return !stream.queue.empty() && !(stream.queue.front().waits_for && !stream.queue.front().waits_for->done);
 }
 
+std::chrono::steady_clock::time_point now() {
+  using Clock = std::chrono::steady_clock;
+  return costs ? Clock::time_point(std::chrono::duration_cast<Clock::duration>(spent)) : Clock::now();
+}
+
 void run_front(CUstream_st& stream) {
   const Item item = std::move(stream.queue.front());
   stream.queue.pop_front();
   if (item.reaches) {
-    item.reaches->time = std::chrono::steady_clock::now();
+    item.reaches->time = now();
     item.reaches->done = true;
   }
   if (!item.work) return;
@@ -96,6 +103,19 @@ void set_order(std::uint64_t seed) {
 void set_lazy(bool wanted) {
   const std::lock_guard lock(machine());
   lazy = wanted;
+}
+
+void set_costs(Costs wanted) {
+  const std::lock_guard lock(machine());
+  costs = std::move(wanted);
+}
+bool has_costs() {
+  const std::lock_guard lock(machine());
+  return static_cast<bool>(costs);
+}
+void spend(const std::string& work) {
+  const std::lock_guard lock(machine());
+  if (costs) spent += std::chrono::duration<double, std::micro>(costs(work));
 }
 
 void push(CUstream_st* handle, Item item) {

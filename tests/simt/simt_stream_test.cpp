@@ -121,6 +121,34 @@ TEST_F(Streams, AnEventIsReachedOnceItsWorkIsDone) {
   cudaEventDestroy(end);
 }
 
+TEST_F(Streams, EventsTellTheMachinesOwnClockWhereWorkHasCosts) {
+  std::vector<std::string> seen;
+  set_costs([&](const std::string& work) {
+    seen.push_back(work);
+    return work.find("add_kernel") != std::string::npos ? 1500.0 : 250.0;
+  });
+  cudaEvent_t start = nullptr, middle = nullptr, end = nullptr;
+  for (cudaEvent_t* event : {&start, &middle, &end}) cudaEventCreate(event);
+  float* x = number(1.0f);
+  cudaEventRecord(start, stream_);
+  launch(add_kernel, config(1, 1), x, 1.0f);
+  cudaEventRecord(middle, stream_);
+  launch(times_kernel, config(2, 32), x, 2.0f);
+  enqueue(stream_, [] { spend("a product"); });
+  cudaEventRecord(end, stream_);
+  cudaStreamSynchronize(stream_);
+  float ms = 0.0f;
+  EXPECT_EQ(cudaEventElapsedTime(&ms, start, middle), cudaSuccess);
+  EXPECT_NEAR(ms, 1.5f, 1e-5);
+  EXPECT_EQ(cudaEventElapsedTime(&ms, middle, end), cudaSuccess);
+  EXPECT_NEAR(ms, 0.5f, 1e-5);
+  ASSERT_EQ(seen.size(), 3u);
+  EXPECT_THAT(seen[1], HasSubstr(" in 2 blocks of 32 threads"));
+  EXPECT_EQ(seen[2], "a product");
+  set_costs({});
+  for (cudaEvent_t event : {start, middle, end}) cudaEventDestroy(event);
+}
+
 TEST_F(Streams, EagerStreamsRunAtOnce) {
   set_lazy(false);
   float* x = number(1.0f);

@@ -60,6 +60,8 @@ class PreparedNetwork;
 class HeeSession;  // compute/hee.hpp
 struct HeeParameters;
 struct HeeOptimizer;
+struct Tuning;  // compute/tuning.hpp
+struct TuningSummary;
 
 /// What is taken of the chains' state as a draw.
 struct DrawRequest {
@@ -170,6 +172,13 @@ class Backend {
 
   /// Limits what a GPU profiler captures to some calls after the first ones. Throws `UsageError` where there is no GPU.
   virtual void capture_profile();
+
+  /// Kind of device and versions of libraries that choices by measurement hold for; empty where there is nothing to choose.
+  virtual std::string tuning_scope() const { return {}; }
+  /// From here on ways that differ in speed, and at most in rounding, are chosen by measurement at the first call of a shape. Where there is nothing
+  /// to choose, nothing happens.
+  virtual void tune(const Tuning& tuning);
+  virtual TuningSummary tuned() const;
 };
 
 /// The CPU backend. `n_threads` 0 = all cores; `isa` "" = the best this machine has, or "x86-64", "x86-64-v3", "x86-64-v4". `why` it

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "handles.hpp"
 #include "tarn/core/precision.hpp"
@@ -30,15 +31,20 @@ struct Product {
   bool is_bf16 = false;  ///< whether `a` and `b` hold bf16 numbers, for measurements of what the device can do
 };
 
+class Tuner;
+
 class Blas {
  public:
   virtual ~Blas() = default;
+  /// Name and version of the library: its algorithms are those of this version.
+  virtual std::string version() const = 0;
   /// Asynchronous. The same bits for the same call on the same device. May be recorded into a graph once a call of the
-  /// same shape was made before. Throws `Error`.
+  /// same shape was made before. Throws `Error`. Waits for the stream where a new shape's algorithm is measured.
   virtual void product(const Product& product, StreamHandle stream) = 0;
 };
 
-/// Throws `Error` where the library is not to be had.
-std::unique_ptr<Blas> make_blas();
+/// `tuner` chooses the algorithm of a new shape where it is on, and must outlive the products; else, or where there is none, the library's first is
+/// taken. Throws `Error` where the library is not to be had.
+std::unique_ptr<Blas> make_blas(Tuner* tuner = nullptr);
 
 }  // namespace tarn::cuda

@@ -116,6 +116,7 @@ DeviceInfo use_device(int ordinal) {
   return info;
 }
 
-Context::Context(int ordinal, Precision wanted) : info(use_device(ordinal)), precision(wanted), blas(make_blas()) {}
+Context::Context(int ordinal, Precision wanted)
+    : info(use_device(ordinal)), precision(wanted), blas(make_blas(&tuner)) {}
 
 }  // namespace tarn::cuda

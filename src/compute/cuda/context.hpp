@@ -10,6 +10,7 @@
 #include "check.hpp"
 #include "streams.hpp"
 #include "tarn/core/precision.hpp"
+#include "tuner.hpp"
 
 namespace tarn::cuda {
 
@@ -38,6 +39,7 @@ struct Context {
   Precision precision;  ///< of large products while chains run
   CudaStream stream;    ///< where all computing goes
   CudaStream copies;    ///< copies that run beside it
+  Tuner tuner;
   std::unique_ptr<Blas> blas;
   CaptureWindow capture;
 };

@@ -24,6 +24,12 @@ std::string CudaBackend::description() const {
                      precision() == Precision::fp32 ? "" : fmt::format(", {} products", name_of(precision())));
 }
 
+std::string CudaBackend::tuning_scope() const {
+  const DeviceInfo& d = context_.info;
+  return fmt::format("{}, {} multiprocessors, compute capability {}.{}, {}", d.name, d.n_multiprocessors, d.major,
+                     d.minor, context_.blas->version());
+}
+
 std::string CudaBackend::path(const NetworkView& n, bool reservoir) const {
   if (is_small(n) && !reservoir) return "fused kernel, fp32, chains in registers (D <= 16)";
   return large_path(n, context_, reservoir);

@@ -33,6 +33,9 @@ class CudaBackend final : public Backend {
   std::int64_t preferred_tile(const NetworkView& network) const override;
   ChainMemory chain_memory(const NetworkView& network, std::int64_t n_chains, bool reservoir) const override;
   void capture_profile() override { context_.capture.arm(); }
+  std::string tuning_scope() const override;
+  void tune(const Tuning& tuning) override { context_.tuner.begin(tuning); }
+  TuningSummary tuned() const override { return context_.tuner.summary(); }
   std::int64_t steps_a_call(const NetworkView& network, std::int64_t n_chains, bool reservoir) const override;
 
  private:

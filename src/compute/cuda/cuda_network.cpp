@@ -2,6 +2,7 @@
 
 #include "reservoir_chains.hpp"
 #include "small_networks.hpp"
+#include "small_trial.hpp"
 #include "tarn/core/error.hpp"
 
 namespace tarn::cuda {
@@ -33,7 +34,10 @@ void advance_chains(const CudaNetwork& network, const LangevinSteps& steps, cons
   if (chains.n == 0) return;
   if (chains.r) return advance_reservoir(network.large(), steps, chains, workspace, context);
   if (steps.n_steps == 0) return;
-  if (network.small()) return advance_small(*network.small(), steps, chains, context.info, context.stream.handle());
+  if (network.small()) {
+    const std::optional<SmallVariant> variant = measured_small_variant(*network.small(), steps, chains, context);
+    return advance_small(*network.small(), steps, chains, context.info, context.stream.handle(), variant);
+  }
   advance_large(network.large(), steps, chains, workspace, context);
 }
 

@@ -118,10 +118,8 @@ void run(const SmallDeviceNetwork& net, SmallLangevinArgs& args, const DeviceInf
   if (args.n == 0 || args.n_steps == 0) return;
   args.network = {net.layout, net.records.data(), net.c.data(), net.M.data()};
   const SmallVariant variant = given ? *given : choose_small_variant(net, args.n, device);
-  const SmallVariantLimits limits = limits_of(net, variant);
-  require(limits.exists && variant.block > 0 && variant.block % 32 == 0 && variant.block <= limits.max_block,
-          "fused kernels: none for {} lanes, {} chains a thread, blocks of {}", variant.lanes, variant.chains,
-          variant.block);
+  require(is_small_variant(net, variant), "fused kernels: none for {} lanes, {} chains a thread, blocks of {}",
+          variant.lanes, variant.chains, variant.block);
   const Residence shared = residence(net.layout, variant.lanes, device.shared_bytes_a_block);
   args.resident = shared.resident;
   args.rows_at_once = shared.rows_at_once;
@@ -156,22 +154,41 @@ std::vector<SmallVariant> small_variants(const SmallDeviceNetwork& network) {
   return variants;
 }
 
-SmallVariant choose_small_variant(const SmallDeviceNetwork& network, std::int64_t n, const DeviceInfo& device) {
-  SmallVariant best;
-  double least = std::numeric_limits<double>::infinity();
+std::vector<SmallVariant> ranked_small_variants(const SmallDeviceNetwork& network, std::int64_t n,
+                                                const DeviceInfo& device) {
+  struct Ranked {
+    SmallVariant variant;
+    double cycles;
+  };
+  std::vector<Ranked> all;
   for (SmallVariant v : small_variants(network)) {
     const int max_block = v.block;
     // Where records do not stay, each block brings in all of them for itself: as few blocks as can be.
     const bool resident = residence(network.layout, v.lanes, device.shared_bytes_a_block).resident;
     const int smallest = resident ? 64 : max_block;
-    for (v.block = max_block; v.block >= smallest; v.block /= 2) {
-      const double cycles = cycles_a_step(network, v, max_block, n, device);
-      if (cycles >= least) continue;
-      least = cycles;
-      best = v;
-    }
+    for (v.block = max_block; v.block >= smallest; v.block /= 2)
+      all.push_back({v, cycles_a_step(network, v, max_block, n, device)});
   }
-  return best;
+  std::stable_sort(all.begin(), all.end(), [](const Ranked& a, const Ranked& b) { return a.cycles < b.cycles; });
+  std::vector<SmallVariant> variants;
+  const auto same_kernel = [](const SmallVariant& a, const SmallVariant& b) {
+    return a.lanes == b.lanes && a.chains == b.chains;
+  };
+  for (const auto& [v, cycles] : all) {
+    const bool is_new =
+        std::none_of(variants.begin(), variants.end(), [&](const SmallVariant& o) { return same_kernel(o, v); });
+    if (is_new || same_kernel(v, variants.front())) variants.push_back(v);
+  }
+  return variants;
+}
+
+bool is_small_variant(const SmallDeviceNetwork& network, const SmallVariant& v) {
+  const SmallVariantLimits limits = limits_of(network, v);
+  return limits.exists && v.block > 0 && v.block % 32 == 0 && v.block <= limits.max_block;
+}
+
+SmallVariant choose_small_variant(const SmallDeviceNetwork& network, std::int64_t n, const DeviceInfo& device) {
+  return ranked_small_variants(network, n, device).front();
 }
 
 void advance_small(const SmallDeviceNetwork& network, const LangevinSteps& s, const DeviceChains& chains,

@@ -27,6 +27,11 @@ struct SmallDeviceNetwork {
 
 /// All kernels that take this network, each with its largest block.
 std::vector<SmallVariant> small_variants(const SmallDeviceNetwork& network);
+/// Those worth a trial with `n` chains, best first by the model: each kernel in the best of its blocks, and the best kernel in all of them.
+std::vector<SmallVariant> ranked_small_variants(const SmallDeviceNetwork& network, std::int64_t n,
+                                                const DeviceInfo& device);
+/// Whether it can run here.
+bool is_small_variant(const SmallDeviceNetwork& network, const SmallVariant& variant);
 /// The one that is expected to take `n` chains along fastest.
 SmallVariant choose_small_variant(const SmallDeviceNetwork& network, std::int64_t n, const DeviceInfo& device);
 

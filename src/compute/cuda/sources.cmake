@@ -11,13 +11,16 @@ set(TARN_CUDA_SHARED_SOURCES
   cuda/hee_steps.cpp
   cuda/hee_weights.cpp
   cuda/large_chains.cpp
+  cuda/product_trial.cpp
   cuda/reservoir_chains.cpp
   cuda/small_chains.cpp
   cuda/small_dsm_steps.cpp
+  cuda/small_trial.cpp
   cuda/context.cpp
   cuda/cuda_backend.cpp
   cuda/cuda_chains.cpp
   cuda/cuda_network.cpp
   cuda/device_watch.cpp
+  cuda/tuner.cpp
 )
 set(TARN_CUDA_HOST_SOURCES ${TARN_CUDA_SHARED_SOURCES} cuda/blas_lt.cpp)
