@@ -6,6 +6,7 @@
 #include "tarn/core/error.hpp"
 #include "tarn/core/interrupt.hpp"
 #include "tarn/core/log.hpp"
+#include "tarn/experiment/autotune.hpp"
 #include "tarn/experiment/hee_stages.hpp"
 #include "tarn/experiment/runner.hpp"
 #include "tarn/io/file.hpp"
@@ -85,6 +86,7 @@ void draw_samples(const StoredRun& run, Backend& backend, const fs::path& out, c
   write_file_atomically(out / "DONE", std::string_view("done\n"));
   continuation.checkpoints->clear();
   fs::remove(out / "checkpoints");
+  if (const std::string line = autotune_line(backend); !line.empty()) info("{}", line);
   info("draws are in {}", (fs::exists(out / "samples.nc") ? out / "samples.nc" : out / "samples").string());
 }
 
@@ -100,6 +102,7 @@ void resume_sample(const fs::path& out, const ResumeOptions& options) {
   const auto backend = resumed_backend(*checkpoint, options, run.data.n_outputs <= 16 && !run.hee);
   const std::string inputs = inputs_of(run);
   require_same_inputs(*checkpoint, inputs, options);
+  resume_autotune(run.config, *backend, out, *checkpoint, options.allow_inexact);
   auto facts = checkpoint_facts(*backend, inputs);
   for (const char* key : {"source", "nonlinearity", "chain_range"}) facts[key] = checkpoint->metadata_at(key);
   cut_back(out / "metrics.jsonl", *checkpoint);
@@ -186,6 +189,7 @@ void add_sample(CLI::App& app, Action& action) {
       catch_signals();
       fs::create_directories(out);
       write_file_atomically(out / "config.toml", to_toml(run.config, {"resolved by tarn sample"}));
+      begin_autotune(run.config, *backend, out);
       auto facts = checkpoint_facts(*backend, inputs_of(run));
       facts["source"] = fs::absolute(source).string();
       facts["nonlinearity"] = a->nonlinearity;

@@ -14,6 +14,7 @@
 #include "tarn/core/interrupt.hpp"
 #include "tarn/core/isa.hpp"
 #include "tarn/core/log.hpp"
+#include "tarn/experiment/autotune.hpp"
 #include "tarn/io/file.hpp"
 
 namespace tarn {
@@ -86,6 +87,8 @@ bool Checkpoints::due() const {
 void Checkpoints::save(TensorFile file, const std::string& stage) {
   file.metadata.insert(facts_.begin(), facts_.end());
   file.metadata["stage"] = stage;
+  if (const fs::path choices = choices_file(folder_.parent_path()); fs::exists(choices))
+    file.metadata["choices"] = read_text_file(choices);
   std::vector<StateFile> files = state_files(folder_);
   const std::int64_t number = files.empty() ? 0 : files.back().number + 1;
   write_safetensors(folder_ / fmt::format("state-{:06}.safetensors", number), file);

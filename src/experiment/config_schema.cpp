@@ -78,6 +78,7 @@ std::vector<KeySpec> make_schema() {
       {TARN_KEY(run.seed), .doc = "key of all random numbers; the same seed gives the same run", .low = 0, .high = 9223372036854775808.0, .high_excluded = true},
       {TARN_KEY(run.device), .doc = "where to compute", .check = check_device},
       {TARN_KEY(run.precision), .doc = "what the operands of matrix products are rounded to, at D > 16, while chains run in output mode; training then rounds those of its products to tf32; other than `fp32` on a GPU only; state, weights, noise and sums are float32 always", .choices = {precision_names.begin(), precision_names.end()}},
+      {TARN_KEY(run.autotune), .doc = "on a GPU: measure which algorithm of each matrix product, and which kernel of small chains, is the fastest, once for each device and shape; algorithms differ in rounding (docs/gpu.md)"},
       {TARN_KEY(run.tau_ms), .doc = "the membrane time constant, the unit of all times, wherever a person reads a time", .unit = "ms", .low = 0, .low_excluded = true},
 
       {TARN_KEY(data.kind), .doc = "a synthetic law, the format of a file, or `patches`: squares cut at random places from a stack of images",

@@ -1,6 +1,7 @@
 #include "hee_run.hpp"
 #include "measured_speed.hpp"
 #include "tarn/core/progress.hpp"
+#include "tarn/experiment/autotune.hpp"
 #include "tarn/experiment/runner.hpp"
 #include "tarn/experiment/sweep.hpp"
 
@@ -54,6 +55,7 @@ std::vector<std::string> plan_of(Config config, const RunOptions& options) {
   std::vector<std::string> lines{fmt::format("device: {} ({})", backend->name(), backend->description()),
                                  "data: " + data.description};
   for (std::string& line : resolve(config, facts_of(data))) lines.push_back("  " + std::move(line));
+  if (std::string line = autotune_plan(config, *backend); !line.empty()) lines.push_back(std::move(line));
 
   if (is_hee(config.model)) {
     for (std::string& line : hee_plan_lines(config, data, *backend)) lines.push_back(std::move(line));

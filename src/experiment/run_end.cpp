@@ -7,6 +7,7 @@
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/core/version.hpp"
+#include "tarn/experiment/autotune.hpp"
 #include "tarn/experiment/run_page.hpp"
 #include "tarn/io/file.hpp"
 #include "tarn/report/report_file.hpp"
@@ -53,6 +54,7 @@ RunOutcome end_run(const RunFolder& folder, Checkpoints& checkpoints, const Back
   write_run_page(folder, folder.report(), true);
   write_file_atomically(folder.done(), std::string_view("done\n"));
   checkpoints.clear();
+  if (const std::string line = autotune_line(backend); !line.empty()) info("{}", line);
   info("done in {}; the report is {}", duration(total), folder.report().string());
   return {folder.path(), metrics};
 }

@@ -11,6 +11,7 @@
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/core/version.hpp"
+#include "tarn/experiment/autotune.hpp"
 #include "tarn/experiment/sweep.hpp"
 #include "tarn/io/file.hpp"
 #include "tarn/models/weights_file.hpp"
@@ -127,6 +128,7 @@ RunOutcome run_experiment(Config config, const RunOptions& options) {
   info("data: {}", data.description);
   for (const std::string& line : chosen) info("  {}", line);
 
+  begin_autotune(config, *backend, folder.path());
   Checkpoints checkpoints(folder.checkpoints(), config.checkpoint,
                           checkpoint_facts(*backend, fingerprint(config, data)));
   TensorFile begin;
@@ -152,6 +154,7 @@ RunOutcome resume_experiment(const std::filesystem::path& path, const ResumeOpti
   const PreparedData data = prepare_data_with(maps, config);  // filters are not fitted twice
   const std::string inputs = fingerprint(config, data);
   require_same_inputs(*checkpoint, inputs, options);
+  resume_autotune(config, *backend, folder.path(), *checkpoint, options.allow_inexact);
 
   const LogFile log(folder.log().string());
   info("run {} goes on after a checkpoint in {}", folder.path().string(), checkpoint->metadata_at("stage"));

@@ -13,6 +13,7 @@
 #include "tarn/core/log.hpp"
 #include "tarn/core/progress.hpp"
 #include "tarn/core/version.hpp"
+#include "tarn/experiment/autotune.hpp"
 #include "tarn/experiment/stages.hpp"
 #include "tarn/io/file.hpp"
 #include "tarn/models/weights_file.hpp"
@@ -221,6 +222,7 @@ RunOutcome run_sweep(Config config, const RunOptions& options) {
   const std::string resolved = to_toml(config, config_header(config, *backend));
   write_file_atomically(folder.config(), resolved);
   for (std::size_t t = 0; t < data.size(); ++t) info("{}: {}", config.targets[t].run.name, data[t].description);
+  begin_autotune(config, *backend, folder.path());
   Checkpoints checkpoints(folder.checkpoints(), config.checkpoint, checkpoint_facts(*backend, "sweep"));
   checkpoints.save({}, "begin");
   return perform(config, std::move(data), resolved, *backend, folder, checkpoints, false, start);
@@ -237,6 +239,7 @@ RunOutcome resume_sweep(const fs::path& path, const ResumeOptions& options) {
   const bool any_machine = !is_learning(config) && std::all_of(data.begin(), data.end(),
                                                                [](const PreparedData& d) { return d.n_outputs <= 16; });
   const auto backend = resumed_backend(*checkpoint, options, any_machine);
+  resume_autotune(config, *backend, folder.path(), *checkpoint, options.allow_inexact);
   const LogFile log(folder.log().string());
   info("sweep {} goes on", folder.path().string());
   info("tarn {} ({}), {} ({})", version(), commit(), backend->name(), backend->description());

@@ -41,7 +41,8 @@ class Checkpoints {
 
   /// Whether `checkpoint.minutes` have passed since the last one, or a signal asks for an end.
   bool due() const;
-  /// Adds the facts and `stage` ("begin", "training", "sampling") to the file's metadata and writes it.
+  /// Adds the facts, the choices by measurement so far (`choices_file`) and `stage` ("begin", "training", "sampling") to the file's metadata
+  /// and writes it.
   void save(TensorFile file, const std::string& stage);
   /// Removes them all: the run is finished.
   void clear();

@@ -16,6 +16,7 @@ struct RunConfig {
   std::uint64_t seed = 3407;       ///< key of all random numbers, below 2^63
   std::string device = "auto";     ///< auto, cpu, cuda, cuda:K
   std::string precision = "fp32";  ///< fp32, tf32, bf16
+  bool autotune = false;           ///< choose among the GPU's ways by measurement
   double tau_ms = 10.0;            ///< one unit of time in milliseconds, wherever a person reads a time
   bool operator==(const RunConfig&) const = default;
 };
