@@ -3,9 +3,10 @@
 //   copy    device to device, bytes read and written: the bandwidth that floors are computed from
 //   adam    the optimiser's launch alone, 28 bytes a parameter
 //   train   whole steps, host time from call to losses, by each way that a session can take ("way": "default" is what it takes by itself, "before" is
-//           products cut by the library, "one pass" gradients that are summed with the optimiser's step, "blocks B" a small network's kernel with so many blocks).
+//           products cut by the library, "one pass" gradients that are summed with the optimiser's step, "blocks B" a small network's kernel with so many blocks,
+//           "autotune" by algorithms that were chosen by measurement).
 //           `floor_us`: weights, moments and gradient are read, and written where they change, 8 x 4 bytes a parameter; `ratio`: step over floor. What a session takes by itself with its energy (energy.hpp)
-//   product the products of a step, one at a time; "outputs" once for each number of slices of its sum
+//   product the products of a step, one at a time, by the library's first algorithm and by the fastest one ("autotune"); "outputs" once for each number of slices of its sum
 //   map     (I + J)^-1 where J is trained
 // usage: gpu_train_bench [small] [D:N:B]        small: with D:N:B, for machines without a GPU, where times mean nothing
 #include <chrono>
@@ -121,8 +122,8 @@ void train(Context& context, const Case& c, double bandwidth, bench::EnergyMeter
   Table table(normals(c.D == 1 ? 10000 : 60000, c.D, 4, 1.0));
   const double floor = static_cast<double>(c.N * (2 * c.D + 1)) * 32.0 / bandwidth;
   const double flops = static_cast<double>(c.B * c.N) * static_cast<double>(10 * c.D + 4);
-  const auto measure = [&](const std::string& way, const DsmPaths& paths) {
-    const auto session = make_cuda_session(context, p, optimizer, paths);
+  const auto measure_on = [&](Context& on, const std::string& way, const DsmPaths& paths) {
+    const auto session = make_cuda_session(on, p, optimizer, paths);
     const double seconds = step_seconds(*session, table, level, c.B, c.n_steps);
     std::string used;
     if (way == "default" || way == "tf32") {
@@ -142,6 +143,7 @@ void train(Context& context, const Case& c, double bandwidth, bench::EnergyMeter
         1e-12 * flops / seconds, used.c_str());
     std::fflush(stdout);
   };
+  const auto measure = [&](const std::string& way, const DsmPaths& paths) { measure_on(context, way, paths); };
   measure("default", {});
   measure("before", {.slices = false, .small = false});
   if (c.D > small_dsm_most_outputs) {
@@ -149,6 +151,10 @@ void train(Context& context, const Case& c, double bandwidth, bench::EnergyMeter
     measure("no graphs", {.graphs = false});
     measure("tf32", {.precision = Precision::tf32});
     measure("tf32, one pass", {.descent = true, .precision = Precision::tf32});
+    Context measuring(0);
+    measuring.tuner.begin({});
+    measure_on(measuring, "autotune", {});
+    measure_on(measuring, "tf32, autotune", {.precision = Precision::tf32});
   } else {
     measure("products", {.small = false});
     for (const int blocks : {1, 4, 8, 16, 24, 32, 48, 64}) {
@@ -176,16 +182,16 @@ void products_alone(Context& context, std::int64_t D, std::int64_t N, std::int64
       {"dV", {D, N, B, deltas.data(), out, true, hidden.data(), N, false, dV.data(), N}},
       {"dW", {N, in, B, hidden.data(), N, true, points.data(), in, false, dW.data(), in}},
   };
+  const bool tuned = context.tuner.is_on();
   const auto measure = [&](const Named& one) {
     const double seconds =
         device_seconds(context, 20, [&] { context.blas->product(one.product, context.stream.handle()); });
     const Product& q = one.product;
     std::printf(
-        "{\"bench\": \"product\", \"name\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"slices\": %lld, \"us\": "
-        "%.2f, "
-        "\"tflop_per_s\": %.1f}\n",
+        "{\"bench\": \"product\", \"name\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"slices\": %lld, "
+        "\"autotune\": %s, \"us\": %.2f, \"tflop_per_s\": %.1f}\n",
         one.name, static_cast<long long>(D), static_cast<long long>(N), static_cast<long long>(B),
-        static_cast<long long>(q.batch), 1e6 * seconds,
+        static_cast<long long>(q.batch), tuned ? "true" : "false", 1e6 * seconds,
         2e-12 * static_cast<double>(q.m * q.n * q.k * q.batch) / seconds);
   };
   for (const Named& one : all) measure(one);
@@ -279,6 +285,11 @@ int main(int argc, char** argv) try {
   adam_alone(context, 300 * 20000 * 2, bandwidth);
   for (const std::int64_t B : {32, 64, 128}) descent_alone(context, 300, 20000, B, bandwidth);
   products_alone(context, 300, 20000, 64);
+  {
+    Context measuring(0);
+    measuring.tuner.begin({});
+    products_alone(measuring, 300, 20000, 64);
+  }
   for (const Case& c :
        {Case{300, 20000, 64, 200}, Case{300, 20000, 64, 200, Nonlinearity::tanh},
         Case{300, 20000, 64, 200, Nonlinearity::relu, 1.0}, Case{300, 20000, 128, 200}, Case{300, 2000, 64, 500},
