@@ -16,6 +16,7 @@
 #include "product_trial.hpp"
 #include "simt.hpp"
 #include "small_chains.hpp"
+#include "streams.hpp"
 #include "tarn/core/log.hpp"
 
 namespace tarn {
@@ -265,6 +266,49 @@ TEST_F(TunerTest, RecordedStepsTakeTheSameAlgorithms) {
   const test::Trained stepwise = run(false, true);
   test::expect_same(run(true, true), stepwise);
   EXPECT_NE(run(true, false).parameters.V, stepwise.parameters.V);
+}
+
+// Ways that are nothing but their costs; one does not work, though the library offers it.
+struct FakeWays final : cuda::Ways {
+  explicit FakeWays(cuda::StreamHandle s) : stream(s) {}
+  std::vector<std::string> candidates() override { return {"usual", "broken", "quick"}; }
+  bool is_usable(const std::string& way) override { return way != "broken"; }
+  void reserve() override {}
+  void enqueue(const std::string& way) override {
+    if (way == "broken") fail("not supported");
+    ++n_trials;
+    simt::enqueue(stream, [way] { simt::spend(way); });
+  }
+  cuda::StreamHandle stream;
+  int n_trials = 0;
+};
+
+TEST_F(TunerTest, AWayThatFailsIsPassedOver) {
+  simt::set_costs(costs({{"quick", 500.0}}));
+  Context context(0);
+  context.tuner.begin(noting());
+  FakeWays ways(context.stream.handle());
+  EXPECT_EQ(context.tuner.choose(cuda::Tuner::Kind::product, "one", ways, ways.stream), "quick");
+  const int before = ways.n_trials;
+  EXPECT_EQ(context.tuner.choose(cuda::Tuner::Kind::product, "one", ways, ways.stream), "quick");
+  EXPECT_EQ(ways.n_trials, before);
+  EXPECT_EQ(notes.size(), 1u);
+}
+
+// A trial would spoil the recording: what is first seen there is done the usual way, and a run that goes on is told so.
+TEST_F(TunerTest, NothingIsTriedInARecording) {
+  simt::set_costs(costs({{"quick", 500.0}}));
+  Context context(0);
+  context.tuner.begin(noting({{"two", {"quick", 2.0}}}));
+  FakeWays ways(context.stream.handle());
+  const cuda::CudaGraph graph(context.stream, [&](cuda::StreamHandle recording) {
+    EXPECT_EQ(context.tuner.choose(cuda::Tuner::Kind::product, "one", ways, recording), "usual");
+    EXPECT_EQ(context.tuner.choose(cuda::Tuner::Kind::product, "two", ways, recording), "quick");
+  });
+  EXPECT_EQ(ways.n_trials, 0);
+  ASSERT_EQ(notes.size(), 2u);
+  EXPECT_FALSE(notes[0].measured);
+  EXPECT_TRUE(notes[0].rounds);
 }
 
 TEST_F(TunerTest, TheFastestKernelOfSmallChains) {
