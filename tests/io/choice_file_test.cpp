@@ -108,12 +108,12 @@ TEST_F(ChoiceFile, WritersDoNotLoseEachOthersChoices) {
 }
 
 TEST_F(ChoiceFile, LiesWhereTheEnvironmentSays) {
-  setenv("HOME", "/home/someone", 1);
+  setenv("HOME", "/its/home", 1);
   unsetenv("TARN_CACHE_DIR");
   unsetenv("XDG_CACHE_HOME");
-  EXPECT_EQ(ChoiceCache::usual_path(), "/home/someone/.cache/tarn/choices.json");
+  EXPECT_EQ(ChoiceCache::usual_path(), "/its/home/.cache/tarn/choices.json");
   setenv("XDG_CACHE_HOME", "relative", 1);  // which the standard says to pass over
-  EXPECT_EQ(ChoiceCache::usual_path(), "/home/someone/.cache/tarn/choices.json");
+  EXPECT_EQ(ChoiceCache::usual_path(), "/its/home/.cache/tarn/choices.json");
   setenv("XDG_CACHE_HOME", "/cache", 1);
   EXPECT_EQ(ChoiceCache::usual_path(), "/cache/tarn/choices.json");
   setenv("TARN_CACHE_DIR", "/here", 1);
