@@ -91,6 +91,7 @@ EvaluationOutcome evaluate_hee(const HeeEvaluationInput& in) {
               fmt::format("mean over {} chains", reading.n_chains));
   add_activity(in, outcome);
   if (is_linear_gaussian(in.training.model.parameters)) judge_linear_gaussian(in, outcome);
+  outcome.is_exact = in.config.sampling.mode == "ancestral";
   judge_chains(in, outcome);
   evaluate_live(in, outcome);
   judge_generation(in, outcome);

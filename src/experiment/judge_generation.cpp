@@ -76,7 +76,7 @@ void judge_generation(const HeeEvaluationInput& in, EvaluationOutcome& out) {
   const std::vector<Matrix<float>> x =
       draw_ancestral(in.training.model.parameters, in.config.run.seed, 0, 0, data.rows);
   add_set_comparison(x[0], data, "generated", "of ancestral draws", in.config.run.seed, out);
-  if (generates) {
+  if (generates && in.config.sampling.mode != "ancestral") {  // those are the very draws
     add_set_comparison(in.sampling.last_draw[0], x[0], "sampled",
                        fmt::format("of {} draws to ancestral ones", in.config.sampling.mode), in.config.run.seed, out);
   }

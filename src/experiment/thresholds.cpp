@@ -46,6 +46,10 @@ void say_convergence(const EvaluationOutcome& outcome, std::vector<ReportStateme
   const Metric* bulk = find(outcome, "ess_bulk");
   const Metric* tail = find(outcome, "ess_tail");
   const bool by_draws = kept && bulk && tail;
+  if (outcome.is_exact) {
+    out.push_back({"exact draws of the model, without chains", Verdict::none});
+    return;
+  }
   if (!by_draws && std::isnan(outcome.live_r_hat)) {
     out.push_back({"convergence not judged: too few draws of each chain were kept or looked at", Verdict::none});
     return;

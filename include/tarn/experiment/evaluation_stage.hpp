@@ -37,8 +37,9 @@ struct EvaluationOutcome {
   std::vector<std::string> warnings;
   /// The worst of the live diagnostics (docs/diagnostics.md); NaN where chains were not watched, or not long enough.
   double live_r_hat = std::numeric_limits<double>::quiet_NaN(), live_ess = std::numeric_limits<double>::quiet_NaN();
-  bool live_by_datum =
-      false;  ///< chains of many data: their ESS is that of one datum, of which nobody asked how precisely its mean is known
+  /// Chains of many data: their ESS is that of one datum, of which nobody asked how precisely its mean is known.
+  bool live_by_datum = false;
+  bool is_exact = false;  ///< draws were made one by one from their law, without chains
 
   void add(std::string name, std::string label, double value, std::string note = {});
   void add_with_floor(std::string name, std::string label, double value, double floor, double floor_deviation);
