@@ -31,7 +31,8 @@ HeeSamplingOutcome stored_chains(const StoredRun& run, const std::filesystem::pa
   outcome.n_quarantined = std::ranges::count_if(outcome.first_bad_step, [](auto step) { return step >= 0; });
   outcome.n_draws = reader.n_draws();
   outcome.draws_file = samples;
-  outcome.chain_steps = static_cast<double>(s.burn_in + s.steps) * static_cast<double>(reader.n_chains());
+  // the end is always kept, wherever it was
+  outcome.chain_steps = static_cast<double>(reader.steps().back()) * static_cast<double>(reader.n_chains());
   return outcome;
 }
 

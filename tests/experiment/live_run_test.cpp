@@ -5,6 +5,7 @@
 #include "experiment/run_tools.hpp"
 #include "message_of.hpp"
 #include "tarn/core/error.hpp"
+#include "tarn/experiment/evaluate_run.hpp"
 #include "tarn/experiment/stages.hpp"
 #include "tarn/io/draws.hpp"
 
@@ -217,6 +218,8 @@ TEST_F(HeeLiveRun, StopsWhereItsRuleHolds) {
     EXPECT_EQ(reader.n_draws(), 2);  // 30 steps after burn_in, and where it stopped
     EXPECT_EQ(diagnostics_of(one).at(1).at("step"), 10 + 8 * 5);
     EXPECT_THAT(test::read_text(one.folder / "report.html"), HasSubstr("stopped after 50 steps"));
+    const EvaluatedRun again = evaluate_run(one.folder, {.against = {}, .overrides = {}, .n_threads = 1});
+    EXPECT_THAT(test::read_text(again.folder / "report.html"), HasSubstr(">25.6 k<"));  // 512 chains of 50 steps
   }
   const RunOutcome never = run({"sampling.until=\"ess > 1e9\""});
   EXPECT_EQ(DrawReader(never.folder / "samples.nc").n_draws(), 3);
