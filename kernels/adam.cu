@@ -9,6 +9,7 @@
 #include "adam.cuh"
 #include "adam.hpp"
 #include "block_sum.cuh"
+#include "dsm_finish.cuh"
 #include "platform.cuh"
 
 namespace tarn::cuda {
@@ -16,7 +17,7 @@ namespace {
 
 constexpr int threads = 256, norm_threads = 64;
 
-__global__ void adam_kernel(AdamArrays a, DsmClock clock, const float* gradient_scale) {
+__device__ __forceinline__ void update(const AdamArrays& a, const DsmClock& clock, const float* gradient_scale) {
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x;
   if (4 * i >= a.n) return;
   AdamStep step = clock.records[*clock.now].adam;
@@ -26,6 +27,23 @@ __global__ void adam_kernel(AdamArrays a, DsmClock clock, const float* gradient_
     step.shrink = 1.0f;
   }
   update_quad(a, step, i, reinterpret_cast<const float4*>(a.gradient)[i], load_quad(a, step, i));
+}
+
+__global__ void adam_kernel(AdamArrays a, DsmClock clock, const float* gradient_scale) {
+  update(a, clock, gradient_scale);
+}
+
+__global__ void last_adam_kernel(AdamArrays a, DsmClock clock, const float* gradient_scale, StepEnd end) {
+  TARN_SHARED(double, shared, threads);
+  TARN_SHARED(int, is_last, 1);
+  update(a, clock, gradient_scale);
+  __syncthreads();  // the block has read the clock
+  if (threadIdx.x == 0) *is_last = atomicAdd(end.ticket, 1u) == gridDim.x - 1 ? 1 : 0;
+  __syncthreads();
+  if (*is_last == 0) return;
+  // what it reads was written by kernels before this one
+  finish_step(end.row_losses, end.batch_size, end.norm, end.losses, clock, shared);
+  if (threadIdx.x == 0) *end.ticket = 0;
 }
 
 __global__ void squares_kernel(const float* values, std::int64_t n, double* partials) {
@@ -52,11 +70,16 @@ __global__ void norm_kernel(const double* partials, std::int64_t n_partials, dou
 
 }  // namespace
 
-void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream) {
+void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream,
+                 const StepEnd& end) {
   const std::int64_t quads = arrays.n / 4;
   if (quads <= 0) return;
-  launch(adam_kernel, {dim3(static_cast<unsigned>((quads + threads - 1) / threads)), dim3(threads), 0, stream}, arrays,
-         clock, gradient_scale);
+  const LaunchConfig config{dim3(static_cast<unsigned>((quads + threads - 1) / threads)), dim3(threads), 0, stream};
+  if (end.ticket) {
+    launch(last_adam_kernel, config, arrays, clock, gradient_scale, end);
+  } else {
+    launch(adam_kernel, config, arrays, clock, gradient_scale);
+  }
 }
 
 void launch_gradient_norm(const float* gradient, std::int64_t n, double clip_norm, double* partials, double* norm,

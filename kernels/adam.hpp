@@ -23,8 +23,19 @@ struct AdamArrays {
   }
 };
 
-/// One step with the clock's numbers; `gradient_scale` (device), where given, in place of theirs. Asynchronous.
-void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream);
+/// What ends a training step, where the optimiser is the last to work on it: arguments of `launch_dsm_finish`.
+struct StepEnd {
+  const double* row_losses = nullptr;  ///< `[batch_size, 2]`
+  std::int64_t batch_size = 0;
+  const double* norm = nullptr;
+  DsmLossRecord* losses = nullptr;
+  unsigned* ticket = nullptr;  ///< zero before and after; null: the step does not end here
+};
+
+/// One step with the clock's numbers; `gradient_scale` (device), where given, in place of theirs. With an `end` the block that is the last to come
+/// writes the step's losses and moves the clock on, which saves a launch. Asynchronous.
+void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream,
+                 const StepEnd& end = {});
 
 /// Doubles of scratch that `launch_gradient_norm` needs.
 inline constexpr std::int64_t norm_partials = 512;

@@ -95,6 +95,80 @@ TEST(CudaAdam, SameBitsAsTheCpu) {
   }
 }
 
+// The same step, and its end by whichever block is the last: losses where the clock stood, the clock one further, again and again.
+TEST(CudaAdam, EndsTheTrainingStep) {
+  TARN_NEEDS_DEVICE();
+  Context context(0);
+  const StreamHandle stream = context.stream.handle();
+  for (const std::int64_t n : {4, 1024, 1028, 21504}) {  // one block to 21 of them
+    for (const std::int64_t batch_size : {1, 37, 700}) {
+      Arrays host(n);
+      std::vector<DeviceBuffer<float>> alone, ending;
+      for (const auto& v : host.values) {
+        for (auto* to : {&alone, &ending}) {
+          to->emplace_back(n + 16);
+          copy_async(to->back().data(), v.data(), n + 16, stream);
+        }
+      }
+      std::vector<DsmRecord> records(3);
+      for (std::size_t i = 0; i < 3; ++i) records[i].adam = adam_step({}, 1e-3 / static_cast<double>(i + 1), 3);
+      std::vector<double> row_losses;
+      for (std::int64_t i = 0; i < 2 * batch_size; ++i) row_losses.push_back(static_cast<double>(i % 11) - 3.25);
+      const double norm = 7.5;
+      const unsigned no_ticket = 0;
+      DeviceBuffer<DsmRecord> device_records(3);
+      DeviceBuffer<std::int64_t> now_alone(1), now_ending(1);
+      DeviceBuffer<double> device_rows(2 * batch_size), device_norm(1);
+      DeviceBuffer<DsmLossRecord> losses(3);
+      DeviceBuffer<unsigned> ticket(1);
+      copy_async<DsmRecord>(device_records.data(), records.data(), 3, stream);
+      copy_async<double>(device_rows.data(), row_losses.data(), 2 * batch_size, stream);
+      copy_async(device_norm.data(), &norm, 1, stream);
+      copy_async(ticket.data(), &no_ticket, 1, stream);
+      zero_async(now_alone.data(), 1, stream);
+      zero_async(now_ending.data(), 1, stream);
+      const auto arrays = [&](std::vector<DeviceBuffer<float>>& of) {
+        return AdamArrays{of[0].data(), of[1].data(), of[2].data(), of[3].data(), nullptr, nullptr, n, n};
+      };
+      for (int step = 0; step < 3; ++step) {
+        const DsmClock with{device_records.data(), now_alone.data()};
+        launch_adam(arrays(alone), with, nullptr, stream);
+        const std::int64_t next = step + 1;
+        context.stream.synchronize();
+        copy_async(now_alone.data(), &next, 1, stream);
+        context.stream.synchronize();
+        launch_adam(
+            arrays(ending), {device_records.data(), now_ending.data()}, nullptr, stream,
+            {device_rows.data(), batch_size, step == 1 ? nullptr : device_norm.data(), losses.data(), ticket.data()});
+      }
+      std::vector<float> a(static_cast<std::size_t>(n + 16)), b = a;
+      for (std::size_t k = 1; k < 4; ++k) {
+        copy_async<float>(a.data(), alone[k].data(), n + 16, stream);
+        copy_async<float>(b.data(), ending[k].data(), n + 16, stream);
+        context.stream.synchronize();
+        ASSERT_EQ(a, b) << "array " << k << " of " << n;
+      }
+      std::vector<DsmLossRecord> found(3);
+      std::int64_t now = 0;
+      unsigned left = 1;
+      copy_async<DsmLossRecord>(found.data(), losses.data(), 3, stream);
+      copy_async<std::int64_t>(&now, now_ending.data(), 1, stream);
+      copy_async<unsigned>(&left, ticket.data(), 1, stream);
+      context.stream.synchronize();
+      EXPECT_EQ(now, 3);
+      EXPECT_EQ(left, 0u);
+      double loss = 0.0, excess = 0.0;
+      for (std::size_t i = 0; i < row_losses.size(); ++i)
+        (i % 2 == 0 ? loss : excess) += row_losses[i] / static_cast<double>(batch_size);
+      for (std::size_t step = 0; step < 3; ++step) {
+        EXPECT_NEAR(found[step].loss, loss, 1e-12);
+        EXPECT_NEAR(found[step].excess, excess, 1e-12);
+        EXPECT_EQ(found[step].gradient_norm, step == 1 ? 0.0 : norm);
+      }
+    }
+  }
+}
+
 TEST(CudaAdam, NormAndClipping) {
   TARN_NEEDS_DEVICE();
   Context context(0);

@@ -184,7 +184,7 @@ AdamArrays CudaDsmSession::arrays() {
           largest_.data(),  average_.data(), layout_.size,  layout_.skew_begin};
 }
 
-// Rows, gradient, optimiser, end of the step.
+// Rows, gradient, optimiser and end of the step.
 void CudaDsmSession::enqueue_step() {
   const StreamHandle stream = context_.stream.handle();
   const DsmClock clock{records_.data(), now_.data()};
@@ -199,9 +199,9 @@ void CudaDsmSession::enqueue_step() {
     launch_gradient_norm(gradient_.data(), layout_.size, optimizer_.clip_norm, norm_.data() + 1, norm_.data(),
                          gradient_scale_.data(), stream);
   }
-  launch_adam(arrays(), clock, clips ? gradient_scale_.data() : nullptr, stream);
-  launch_dsm_finish(step_.row_losses(), key_.rows.batch_size, clips ? norm_.data() : nullptr, losses_.data(), clock,
-                    stream);
+  launch_adam(
+      arrays(), clock, clips ? gradient_scale_.data() : nullptr, stream,
+      {step_.row_losses(), key_.rows.batch_size, clips ? norm_.data() : nullptr, losses_.data(), ticket_.data()});
 }
 
 CudaGraph CudaDsmSession::recorded(std::int64_t n_steps) {
