@@ -76,11 +76,13 @@ ReportTable table_of(const Seen& seen) {
                           text_of(x.nested_r_hat), text_of(x.ess), text_of(x.autocorrelation[0]),
                           text_of(x.autocorrelation[3])});
   }
+  const std::string looks = live.n_looks == 1 ? std::string("one look")
+                                              : fmt::format("{} looks, one every {} steps", live.n_looks, seen.every);
   table.note = fmt::format(
-      "Summed up while the chains ran: {} chains, {} looks, one every {} steps{}. Split R-hat of the values as they "
+      "Summed up while the chains ran: {} chains, {}{}. Split R-hat of the values as they "
       "are, not of their ranks; ESS: effective looks by batch means; quantiles to 1/256 of the scaled value; nested "
       "R-hat compares groups of neighbouring chains. |x|^2 is that of scaled filter space.{}{}",
-      live.n_chains - live.n_lost, live.n_looks, seen.every,
+      live.n_chains - live.n_lost, looks,
       seen.stopped_at < 0 ? std::string()
                           : fmt::format("; stopped after {} steps, where {} held", seen.stopped_at, seen.rule),
       live.n_lost > 0 ? fmt::format(" {} lost chains take no part.", live.n_lost) : "", sentence_of_modes(live));
@@ -147,7 +149,7 @@ void evaluate_live(const HeeEvaluationInput& in, EvaluationOutcome& out) {
         "a datum, ESS and error those of one datum, in the mean over data; means and quantiles are of all.",
         in.config.inference.chains_per_datum);
   if (in.config.sampling.mode == "layerwise")
-    note += " One look, at the end: a chain's observation samples the law that its own latents leave it.";
+    note += " They are compared once, at the end: a chain's observation samples the law that its own latents leave it.";
   out.live_r_hat = its.diagnostics.worst_r_hat();
   out.live_ess = its.diagnostics.worst_ess();
   out.live_by_datum = posterior;
