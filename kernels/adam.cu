@@ -38,7 +38,10 @@ __global__ void last_adam_kernel(AdamArrays a, DsmClock clock, const float* grad
   TARN_SHARED(int, is_last, 1);
   update(a, clock, gradient_scale);
   __syncthreads();  // the block has read the clock
-  if (threadIdx.x == 0) *is_last = atomicAdd(end.ticket, 1u) == gridDim.x - 1 ? 1 : 0;
+  if (threadIdx.x == 0) {
+    __threadfence();
+    *is_last = atomicAdd(end.ticket, 1u) == gridDim.x - 1 ? 1 : 0;
+  }
   __syncthreads();
   if (*is_last == 0) return;
   // what it reads was written by kernels before this one

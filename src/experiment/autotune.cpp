@@ -26,7 +26,10 @@ struct Record {
 
   void note(const std::string& key, const Choice& choice, bool measured, bool rounds) {
     if (measured) cache.add(device, key, choice);
-    if (!rounds || !in_use.try_emplace(key, Choice{choice.value}).second) return;  // how fast it was is the clock's
+    if (!rounds) return;
+    const Choice kept{choice.value};  // how fast it was is the clock's
+    if (const auto found = in_use.find(key); found != in_use.end() && found->second == kept) return;
+    in_use[key] = kept;
     write_file_atomically(file, choices_text({{device, in_use}}));
   }
 };
@@ -99,6 +102,7 @@ void resume_autotune(const Config& config, Backend& backend, const fs::path& fol
       fail("{}; with --allow-inexact choices are made anew, but results will not be the same bits", error.what());
     }
     warn("{}; results will not be the same bits", error.what());
+    fs::remove(choices_file(folder));  // no checkpoint may take it along
   }
   tune(backend, folder, std::move(binding), allow_inexact);
 }

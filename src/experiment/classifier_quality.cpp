@@ -93,10 +93,14 @@ void class_table(const std::string& caption, const Classifier& classifier, const
                  EvaluationOutcome& out) {
   ReportTable table;
   table.caption = caption;
-  table.columns = {"class", "this run", "real data", "mixture", "one Gaussian"};
+  table.columns = {"class", "this run", "real data"};
+  const bool has_mixture = !sets.mixture.classes.empty();
+  if (has_mixture) table.columns.emplace_back("mixture");
+  table.columns.emplace_back("one Gaussian");
   const std::size_t n = classifier.labels.size();
-  const std::vector<double> columns[] = {all_shares(sets.draws, n), all_shares(sets.reference, n),
-                                         all_shares(sets.mixture, n), all_shares(sets.gaussian, n)};
+  std::vector<std::vector<double>> columns{all_shares(sets.draws, n), all_shares(sets.reference, n)};
+  if (has_mixture) columns.push_back(all_shares(sets.mixture, n));
+  columns.push_back(all_shares(sets.gaussian, n));
   for (std::size_t k = 0; k < n; ++k) {
     table.rows.push_back({fmt::format("{}", classifier.labels[k])});
     for (const auto& column : columns) table.rows.back().push_back(fmt::format("{:.2f} %", 100.0 * column[k]));
@@ -141,6 +145,11 @@ void judge_by_classifier(const ClassifierInput& in, const std::vector<JudgedDraw
                     classifier.n_rows, real.rows()));
   }
   const Matrix<float> unseen = same_set ? gather_rows(real, classifier.held_out_rows()) : real;
+  if (unseen.rows() < 4) {
+    out.warnings.push_back(
+        fmt::format("evaluation.classifier: only {} images are left to compare with", unseen.rows()));
+    return;
+  }
   const std::size_t n_classes = classifier.labels.size();
   for (const JudgedDraws& draws : all_draws) {
     const ComparedSets compared = compared_sets(draws.rows, unseen, in.laws, settings);

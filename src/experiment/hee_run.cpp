@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hee_watch.hpp"
 #include "restoration_data.hpp"
 #include "run_end.hpp"
 #include "tarn/core/log.hpp"
@@ -14,6 +15,7 @@ RunOutcome perform_hee(const Config& config, const std::string& resolved, const 
                        std::chrono::steady_clock::time_point start) {
   check_observations(config, data);
   check_restoration(config, data);
+  check_rule_has_room(config);
   const double prepared = seconds_since(start);
   const Continuation continuation{&checkpoints, from};
   const HeeTrainingOutcome training = hee_training_stage(config, data, backend, folder, continuation);
@@ -30,6 +32,7 @@ RunOutcome perform_hee(const Config& config, const std::string& resolved, const 
 std::vector<std::string> hee_plan_lines(const Config& config, const PreparedData& data, Backend& backend) {
   check_observations(config, data);
   check_restoration(config, data);
+  check_rule_has_room(config);
   const HeeTrainingPlan plan = hee_training_plan(config, data);
   const HeeModel model = starting_hee(config, data);
   const SamplingConfig& s = config.sampling;

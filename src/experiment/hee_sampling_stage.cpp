@@ -226,6 +226,7 @@ HeeSamplingOutcome hee_sampling_stage(const Config& config, const PreparedData& 
     fail_usage("sampling.until: judges all {} chains together, and chains {}:{} are only some of them", s.chains,
                range.begin, range.end);
   }
+  check_rule_has_room(config);
   const std::unique_ptr<HeeRunChains> its = make_chains(config, data, model, backend, range);
   HeeRunChains& chains = *its;
   const HeeLooks looks = hee_looks(config, model.parameters, mode_centers(data));

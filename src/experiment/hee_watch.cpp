@@ -55,6 +55,27 @@ HeeLooks hee_looks(const Config& config, const HeeParameters& model, const Matri
   return looks;
 }
 
+void check_rule_has_room(const Config& config) {
+  constexpr double most_bytes = 8.0 * 1024 * 1024 * 1024, floats_a_unit = 8.0;  // state, f(x), errors, noise, momentum
+  const SamplingConfig& s = config.sampling;
+  if (s.until.empty()) return;
+  const bool posterior = s.mode == "posterior";
+  std::int64_t n_units = 0;
+  for (const LayerConfig& layer : config.model.layers) n_units += layer.size;
+  const std::int64_t n_watched =
+      posterior ? n_units - config.model.layers.front().size : config.model.layers.front().size;
+  WatchPlan plan;
+  plan.n_outputs = std::min(s.diagnostics.outputs, n_watched);
+  const double a_chain = 4.0 * (floats_a_unit * static_cast<double>(n_units) + static_cast<double>(n_watched)) +
+                         static_cast<double>(watch_bytes_a_chain(plan, n_watched));
+  if (a_chain * static_cast<double>(s.chains) <= most_bytes) return;
+  fail_usage(
+      "sampling.until: judges all {} chains at a time, some {:.1f} GiB of them; allowed: {} chains of this model, or "
+      "fewer sampling.diagnostics.outputs",
+      s.chains, a_chain * static_cast<double>(s.chains) / (1024.0 * 1024 * 1024),
+      static_cast<std::int64_t>(most_bytes / a_chain));
+}
+
 std::int64_t watched_size(const HeeLooks& looks, const HeeParameters& model) {
   return looks.is_on() ? n_units(watched_units(model, looks.first, looks.last, looks.plan.n_outputs)) : 0;
 }

@@ -18,6 +18,8 @@ namespace tarn {
 /// of the data in scaled filter space.
 HeeLooks hee_looks(const Config& config, const HeeParameters& model, const Matrix<float>& centers);
 
+/// A rule judges all chains at a time, which must fit into memory then. Throws `UsageError` where they would take more than 8 GiB.
+void check_rule_has_room(const Config& config);
 /// Units of a chain that are looked at; 0 where nothing is.
 std::int64_t watched_size(const HeeLooks& looks, const HeeParameters& model);
 /// "layer 1, unit 0", ..., "|x|^2".

@@ -56,7 +56,7 @@ void say_convergence(const EvaluationOutcome& outcome, std::vector<ReportStateme
   }
   const double r_hat = by_draws ? kept->value : outcome.live_r_hat;
   if (!by_draws && outcome.live_by_datum) {
-    out.push_back({fmt::format("{}: R-hat {} while the chains ran, those of a datum among themselves",
+    out.push_back({fmt::format("{}: R-hat {} while the chains ran, those of a datum among themselves, pooled over data",
                                of_r_hat(r_hat) == Verdict::good ? "converged" : "not converged", number_text(r_hat, 4)),
                    of_r_hat(r_hat)});
     return;

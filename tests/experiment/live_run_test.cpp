@@ -235,6 +235,9 @@ TEST_F(HeeLiveRun, ARuleThatCannotBeJudgedIsRefused) {
               HasSubstr("sampling.diagnostics.outputs of 1 or more"));
   EXPECT_THAT(refusal({rule, "sampling.mode=ancestral"}), HasSubstr("posterior, joint or marginal"));
   EXPECT_THAT(refusal({"sampling.until=\"nested_rhat < 1.1\""}), HasSubstr("allowed here: rhat, ess, mcse"));
+  // 4 (8 (4 + 2) + 2) + 32 + 3 quantities of 336 bytes
+  EXPECT_THAT(refusal({rule, "sampling.chains=8000000"}),
+              HasSubstr("judges all 8000000 chains at a time, some 9.2 GiB of them; allowed: 6927366 chains"));
   EXPECT_THAT(refusal({"sampling.mode=marginal", "sampling.inner_steps=5", "sampling.diagnostics.every=7"}),
               HasSubstr("7 is no multiple of sampling.inner_steps = 5"));
 }
