@@ -71,6 +71,7 @@ class TunerTest : public testing::Test {
     DeviceBuffer<float> a(batch * m * k), b(batch * k * n), c(batch * m * ldc);
     const Matrix<float> host_a = normal_matrix(batch * m, k, 1), host_b = normal_matrix(batch * k, n, 2);
     Matrix<float> host_c = normal_matrix(batch * m, ldc, 3);
+    const cuda::SettleOnThrow settle(stream);  // a call that is refused leaves copies under way
     cuda::copy_async(a.data(), host_a.data(), a.size(), stream);
     cuda::copy_async(b.data(), host_b.data(), b.size(), stream);
     cuda::copy_async(c.data(), std::as_const(host_c).data(), c.size(), stream);
