@@ -27,10 +27,12 @@ inline Matrix<float> watched_states(const HeeSession& session, const std::vector
 inline void expect_same_sums(const WatchState& found, const WatchState& expected) {
   EXPECT_EQ(found.clock, expected.clock);
   std::vector<std::vector<double>> arrays[2];
-  for (const auto& [state, into] : {std::pair{&found, 0}, {&expected, 1}}) {
-    WatchState::for_each_array(
-        *state, [&](const char*, const auto& array) { arrays[into].emplace_back(array.begin(), array.end()); });
-  }
+  const auto collect = [](const WatchState& state, std::vector<std::vector<double>>& into) {
+    WatchState::for_each_array(state,
+                               [&](const char*, const auto& array) { into.emplace_back(array.begin(), array.end()); });
+  };
+  collect(found, arrays[0]);
+  collect(expected, arrays[1]);
   for (std::size_t k = 0; k < arrays[0].size(); ++k) {
     ASSERT_EQ(arrays[0][k].size(), arrays[1][k].size());
     for (std::size_t i = 0; i < arrays[0][k].size(); ++i) {
