@@ -60,16 +60,17 @@ QualityFigure figure_of(const std::string& name, const std::string& label, const
   const Interval none{std::nan(""), std::nan(""), std::nan("")};
   QualityFigure figure{name, label, none, none, none, none, sets.features.draws.rows(), sets.features.reference.rows()};
   std::uint64_t number = 0;
-  for (const auto& [set, to] :
-       {std::pair(&sets.draws, &figure.draws), std::pair(&sets.real, &figure.real),
-        std::pair(&sets.mixture, &figure.mixture), std::pair(&sets.gaussian, &figure.gaussian)}) {
+  for (const auto& pair : {std::pair(&sets.draws, &figure.draws), std::pair(&sets.real, &figure.real),
+                           std::pair(&sets.mixture, &figure.mixture), std::pair(&sets.gaussian, &figure.gaussian)}) {
+    const ImageJudgement* const set = pair.first;
     const std::int64_t n_rows[] = {static_cast<std::int64_t>(set->classes.size())};
     std::vector<std::int64_t> all;
     for (std::int64_t i = 0; i < n_rows[0]; ++i) all.push_back(i);
     const std::uint64_t own = number++;
     if (all.empty()) continue;
-    *to = half_sample_intervals({statistic(*set, all)}, n_rows, settings.seed, own, settings.n_resamples,
-                                [&](const HalfSample& half) { return std::vector{statistic(*set, half[0])}; })[0];
+    *pair.second =
+        half_sample_intervals({statistic(*set, all)}, n_rows, settings.seed, own, settings.n_resamples,
+                              [&](const HalfSample& half) { return std::vector{statistic(*set, half[0])}; })[0];
   }
   return figure;
 }

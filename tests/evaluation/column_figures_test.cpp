@@ -92,8 +92,11 @@ TEST(ColumnFigures, IntervalsHoldTheTruthAtTheirLevel) {
   }
   // to first order the counts add (K - 1) / 2 (1 / n + 1 / m) = 0.095; standard error of the mean 0.004
   EXPECT_NEAR(mean_kl, kl + 0.5 * (n_bins - 1) * (1.0 / n + 1.0 / m), 0.02);
-  for (const auto& [name, truth] : std::map<std::string, double>{
-           {"w1_0", shift}, {"kl_0", mean_kl}, {"mean_0", shift}, {"excess_kurtosis_1", -1.2}}) {
+  const std::map<std::string, double> truths{
+      {"w1_0", shift}, {"kl_0", mean_kl}, {"mean_0", shift}, {"excess_kurtosis_1", -1.2}};
+  for (const auto& entry : truths) {
+    const std::string& name = entry.first;
+    const double truth = entry.second;
     const auto holds =
         std::ranges::count_if(found.at(name), [&](const Interval& i) { return i.low <= truth && truth <= i.high; });
     EXPECT_GE(holds, 174) << name;

@@ -174,7 +174,8 @@ std::vector<SmallVariant> ranked_small_variants(const SmallDeviceNetwork& networ
   const auto same_kernel = [](const SmallVariant& a, const SmallVariant& b) {
     return a.lanes == b.lanes && a.chains == b.chains;
   };
-  for (const auto& [v, cycles] : all) {
+  for (const Ranked& ranked : all) {
+    const SmallVariant& v = ranked.variant;
     const bool is_new =
         std::none_of(variants.begin(), variants.end(), [&](const SmallVariant& o) { return same_kernel(o, v); });
     if (is_new || same_kernel(v, variants.front())) variants.push_back(v);
