@@ -4,25 +4,13 @@
 #include <cmath>
 #include <vector>
 
+#include "bench_network.hpp"
 #include "large_langevin.hpp"
 #include "tarn/core/noise.hpp"
 
 namespace {
 
 using namespace tarn;
-
-struct Net {
-  Matrix<float> W_in, b, W_out;
-  NetworkView view;
-
-  Net(std::int64_t D, std::int64_t N) : W_in(N, D), b(1, N), W_out(D, N) {
-    fill_normals(1, Stream::weight_init, 0, 0, 1, W_in);
-    fill_normals(1, Stream::weight_init, 0, 1, 1, W_out);
-    for (std::int64_t i = 0; i < W_in.size(); ++i) W_in.data()[i] *= 0.1f;
-    for (std::int64_t i = 0; i < W_out.size(); ++i) W_out.data()[i] /= static_cast<float>(N);
-    view = {D, 0, N, Nonlinearity::relu, W_in.data(), b.data(), W_out.data(), nullptr, nullptr};
-  }
-};
 
 LangevinSteps steps_of(std::int64_t n) {
   LangevinSteps s;
@@ -39,7 +27,7 @@ void report(benchmark::State& state, std::int64_t chain_steps, double flops_each
 
 void output_mode(benchmark::State& state) {
   const std::int64_t D = state.range(0), N = state.range(1), B = state.range(2), n_steps = N > 10000 ? 1 : 5;
-  const Net net(D, N);
+  const bench::BenchNetwork net(D, N, 0.1f);
   const cpu::LargeNetwork prepared(net.view);
   Matrix<float> x(B, D);
   fill_normals(2, Stream::initial_law, 0, 0, 1, x);
@@ -53,7 +41,7 @@ void output_mode(benchmark::State& state) {
 
 void reservoir_mode(benchmark::State& state) {
   const std::int64_t D = state.range(0), N = state.range(1), B = state.range(2), n_steps = 5;
-  const Net net(D, N);
+  const bench::BenchNetwork net(D, N, 0.1f);
   const cpu::LargeNetwork prepared(net.view);
   Matrix<float> x(B, D), r(B, N), P(N, D);
   fill_normals(2, Stream::initial_law, 0, 0, 1, r);

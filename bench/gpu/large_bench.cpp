@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench_network.hpp"
 #include "bus_id.hpp"
 #include "ceilings.hpp"
 #include "energy.hpp"
@@ -27,19 +28,6 @@ using namespace tarn::cuda;
 
 int repeats = 7;
 
-struct Net {
-  Matrix<float> W_in, b, W_out;
-  NetworkView view;
-
-  Net(std::int64_t D, std::int64_t N, Nonlinearity phi) : W_in(N, D), b(1, N), W_out(D, N) {
-    fill_normals(1, Stream::weight_init, 0, 0, 1, W_in);
-    fill_normals(1, Stream::weight_init, 0, 1, 1, W_out);
-    for (std::int64_t i = 0; i < W_in.size(); ++i) W_in.data()[i] *= 0.05f;
-    for (std::int64_t i = 0; i < W_out.size(); ++i) W_out.data()[i] /= static_cast<float>(N);
-    view = {D, 0, N, phi, W_in.data(), b.data(), W_out.data(), nullptr, nullptr};
-  }
-};
-
 struct Case {
   std::int64_t D, N, chains, n_steps;
   Nonlinearity phi;
@@ -53,7 +41,7 @@ void chains(Context& context, const Case& k, double ceiling, bench::EnergyMeter&
   if (!k.reservoir && k.phi == Nonlinearity::relu && k.precision == Precision::fp32)
     products = bench::product_seconds(context, k.chains, k.N, k.D, true) +
                bench::product_seconds(context, k.chains, k.D, k.N, false);
-  const Net net(k.D, k.N, k.phi);
+  const bench::BenchNetwork net(k.D, k.N, 0.05f, k.phi);
   const LargeDeviceNetwork network(net.view, context.stream.handle(), k.precision, large_plan(net.view, context),
                                    engine_of(context.info));
   LargeWorkspace workspace;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "bench_network.hpp"
 #include "measure.hpp"
 #include "tarn/compute/backend.hpp"
 #include "tarn/core/noise.hpp"
@@ -34,21 +35,6 @@ struct Point {
   Precision precision = fp32;
 };
 
-// A relu network whose chains stay where they are: what it draws does not matter, that it is not NaN does.
-struct Network {
-  Matrix<float> W_in, b, W_out;
-  NetworkView view;
-
-  Network(std::int64_t D, std::int64_t N) : W_in(N, D), b(1, N), W_out(D, N) {
-    fill_normals(1, Stream::weight_init, 0, 0, 1, W_in);
-    fill_normals(1, Stream::weight_init, 0, 1, 1, W_out);
-    const auto scale = static_cast<float>(0.5 / std::sqrt(static_cast<double>(D)));
-    for (std::int64_t i = 0; i < W_in.size(); ++i) W_in.data()[i] *= scale;
-    for (std::int64_t i = 0; i < W_out.size(); ++i) W_out.data()[i] /= static_cast<float>(N);
-    view = {D, 0, N, Nonlinearity::relu, W_in.data(), b.data(), W_out.data(), nullptr, nullptr};
-  }
-};
-
 // One backend for each precision, made when it is first asked for.
 class Backends {
  public:
@@ -63,7 +49,7 @@ class Backends {
 };
 
 void measure(const Point& p, Backend& backend, const Effort& effort) {
-  const Network host(p.D, p.N);
+  const BenchNetwork host(p.D, p.N, static_cast<float>(0.5 / std::sqrt(static_cast<double>(p.D))));
   const auto network = backend.prepare(host.view);
   Matrix<float> x(p.chains, p.D);
   std::vector<std::int64_t> bad(static_cast<std::size_t>(p.chains), -1);
