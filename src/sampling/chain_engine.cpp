@@ -1,7 +1,6 @@
 #include "tarn/sampling/chain_engine.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -289,10 +288,8 @@ SamplingResult run_chains(Backend& backend, const SamplingRun& run, Sink* sink,
     };
     // The rule, and whoever wants to know; of all chains, so not where they come in several tiles.
     const auto judge = [&] {
-      if (at.tile_size < run.n_chains || !chains.clock().is_even()) return;
-      if (run.until.empty() &&
-          (!run.judged || !std::has_single_bit(static_cast<std::uint64_t>(chains.clock().n_looks))))
-        return;
+      if (at.tile_size < run.n_chains || !is_judged(chains.clock(), run.until)) return;
+      if (run.until.empty() && !run.judged) return;
       const LiveDiagnostics seen = chains.live_sums(live).diagnostics();
       if (run.judged) run.judged(at.done, seen);
       if (run.until.holds(seen)) at.stopped_at = at.done;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -50,6 +51,10 @@ bool StopRule::holds(const LiveDiagnostics& diagnostics) const {
     if (!(c.below ? value < c.limit : value > c.limit)) return false;
   }
   return !conditions.empty();
+}
+
+bool is_judged(const WatchClock& clock, const StopRule& rule) {
+  return clock.is_even() && (!rule.empty() || std::has_single_bit(static_cast<std::uint64_t>(clock.n_looks)));
 }
 
 StopRule parse_stop_rule(const std::string& text) {

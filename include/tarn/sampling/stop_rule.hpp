@@ -23,6 +23,9 @@ struct StopRule {
   bool empty() const { return conditions.empty(); }
 };
 
+/// Whether live diagnostics are judged after these looks: wherever halves are halves to the look, without a rule after 8, 16, 32, ... only.
+bool is_judged(const WatchClock& clock, const StopRule& rule);
+
 /// An empty text is an empty rule. Throws `UsageError`: what must stand where, and what was found.
 StopRule parse_stop_rule(const std::string& text);
 
