@@ -9,8 +9,6 @@
 namespace tarn {
 namespace {
 
-constexpr std::int64_t tile_chains = 4096;
-
 // Puts `from` into the columns of `to` from `column` on.
 void put_columns(MatrixView<const float> from, std::int64_t column, Matrix<float>& to) {
   for (std::int64_t i = 0; i < from.rows; ++i) std::copy_n(from.row(i), from.cols, to.row(i) + column);
@@ -25,7 +23,7 @@ class GeneratedChains final : public HeeRunChains {
         scaling_(data.scaling),
         model_(model.parameters),
         generator_(backend, model.parameters, generation_plan(config)) {
-    at.tile_size = config.sampling.until.empty() ? tile_chains : n_chains();  // a rule judges all of them
+    at.tile_size = config.sampling.until.empty() ? usual_tile : n_chains();  // a rule judges all of them
     at.first_bad_step.assign(static_cast<std::size_t>(n_chains()), -1);
     at.last_draw = Matrix<float>(n_chains(), n_units());
   }
@@ -48,10 +46,6 @@ class GeneratedChains final : public HeeRunChains {
   std::int64_t steps_in_turn() const override { return generator_.steps_in_turn(); }
   std::int64_t n_dims() const override { return model_.layers[0].size + n_units(); }
   std::int64_t n_units() const override { return n_units_from(model_, 0); }
-  bool has_draw(std::int64_t done) const override {
-    const SamplingConfig& s = config_.sampling;
-    return done == n_steps() || (s.thin > 0 && done > s.burn_in && (done - s.burn_in) % s.thin == 0);
-  }
 
   HeeSession* session() override { return generator_.session(); }
   void begin_tile() override { generator_.begin(first_chain(), n_tile()); }

@@ -27,8 +27,7 @@ class HeeRunChains {
   virtual std::int64_t steps_in_turn() const = 0;  ///< the longest stretch from here
   virtual std::int64_t n_dims() const = 0;         ///< of a draw
   virtual std::int64_t n_units() const = 0;        ///< of a chain's state, kept in `at.last_draw`
-  virtual bool has_draw(std::int64_t done) const = 0;
-  virtual HeeSession* session() = 0;  ///< where the chains are; null where nothing moves
+  virtual HeeSession* session() = 0;               ///< where the chains are; null where nothing moves
 
   virtual void begin_tile() = 0;  ///< the tile that `at` names from its start
   virtual void advance(std::int64_t n_steps) = 0;
@@ -45,8 +44,17 @@ class HeeRunChains {
   /// `at` as the checkpoint has it. Throws `Error` where that is not of these chains.
   void restore_position(const TensorFile& checkpoint);
 
+  static constexpr std::int64_t usual_tile = 4096;
+
   ChainRange range_;
 };
+
+/// The datum `[n_0]` that a posterior chain is given.
+const float* observation_of(const Config& config, const PreparedData& data, std::int64_t chain);
+
+/// Chains of the latents, given data. A draw is the latents, layer after layer.
+std::unique_ptr<HeeRunChains> make_posterior_chains(const Config& config, const PreparedData& data,
+                                                    const HeeModel& model, Backend& backend, const ChainRange& range);
 
 /// Chains of the model itself. A draw is `x_0`, `E[x_0 | x_1]`, both in the units of the data's filter space, and the latents, layer after layer.
 std::unique_ptr<HeeRunChains> make_generated_chains(const Config& config, const PreparedData& data,
