@@ -1,4 +1,4 @@
-# cmake --install: the program, the static libraries, the public headers, and what find_package(tarn) reads.
+# cmake --install: the program, the libraries, the public headers, and what find_package(tarn) reads.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -17,6 +17,7 @@ set(tarn_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tarn")
 install(TARGETS tarn RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(TARGETS ${tarn_installed} EXPORT tarn-targets
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(DIRECTORY include/tarn DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.hpp")
 install(FILES LICENSE README.md CHANGELOG.md CITATION.cff DESTINATION "${CMAKE_INSTALL_DOCDIR}")

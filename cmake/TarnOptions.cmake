@@ -43,10 +43,11 @@ endif()
 # the program runs on machines like this one alone, so that it is for builds that happen once (scripts/quickstart.sh).
 option(TARN_BUILD_ONCE "Make the first build fast and later ones slow" OFF)
 
-# tarn_add_library(area SOURCES ... PUBLIC libs... PRIVATE libs...): one static library a folder; its links are the layering.
+# tarn_add_library(area SOURCES ... PUBLIC libs... PRIVATE libs...): one library a folder; its links are the layering. Static, or shared with
+# BUILD_SHARED_LIBS: sanitizers' code in each of three hundred test programs would fill gigabytes.
 function(tarn_add_library area)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
-  add_library(tarn_${area} STATIC ${ARG_SOURCES})
+  add_library(tarn_${area} ${ARG_SOURCES})
   target_link_libraries(tarn_${area} PUBLIC $<BUILD_INTERFACE:tarn_flags> ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
   # What whoever links an installed tarn must compile with: inline math of the headers is the same bits everywhere.
   target_compile_features(tarn_${area} PUBLIC cxx_std_20)
