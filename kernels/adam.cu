@@ -10,6 +10,7 @@
 #include "adam.hpp"
 #include "block_sum.cuh"
 #include "dsm_finish.cuh"
+#include "dsm_rows.cuh"
 #include "platform.cuh"
 
 namespace tarn::cuda {
@@ -17,8 +18,9 @@ namespace {
 
 constexpr int threads = 256, norm_threads = 64;
 
-__device__ __forceinline__ void update(const AdamArrays& a, const DsmClock& clock, const float* gradient_scale) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x;
+__device__ __forceinline__ void update(const AdamArrays& a, const DsmClock& clock, const float* gradient_scale,
+                                       unsigned block) {
+  const std::int64_t i = static_cast<std::int64_t>(block) * threads + threadIdx.x;
   if (4 * i >= a.n) return;
   AdamStep step = clock.records[*clock.now].adam;
   if (gradient_scale) step.gradient_scale = *gradient_scale;
@@ -30,13 +32,20 @@ __device__ __forceinline__ void update(const AdamArrays& a, const DsmClock& cloc
 }
 
 __global__ void adam_kernel(AdamArrays a, DsmClock clock, const float* gradient_scale) {
-  update(a, clock, gradient_scale);
+  update(a, clock, gradient_scale, blockIdx.x);
 }
 
-__global__ void last_adam_kernel(AdamArrays a, DsmClock clock, const float* gradient_scale, StepEnd end) {
+// The first `row_blocks` blocks have the next step's rows, a warp a row: nobody reads this step's any more.
+__global__ void __launch_bounds__(threads, 4)
+    last_adam_kernel(AdamArrays a, DsmClock clock, const float* gradient_scale, StepEnd end, DsmRowsCall next_rows,
+                     unsigned row_blocks) {
   TARN_SHARED(double, shared, threads);
   TARN_SHARED(int, is_last, 1);
-  update(a, clock, gradient_scale);
+  if (blockIdx.x >= row_blocks) {
+    update(a, clock, gradient_scale, blockIdx.x - row_blocks);
+  } else if (const DsmRecord* const record = clock.records + *clock.now; record->is_followed) {
+    make_row(next_rows, record[1], static_cast<std::int64_t>(blockIdx.x) * (threads / 32) + threadIdx.x / 32);
+  }
   __syncthreads();  // the block has read the clock
   if (threadIdx.x == 0) {
     __threadfence();
@@ -71,18 +80,21 @@ __global__ void norm_kernel(const double* partials, std::int64_t n_partials, dou
   *gradient_scale = length > clip_norm ? static_cast<float>(clip_norm / length) : 1.0f;
 }
 
+unsigned blocks_of(const AdamArrays& arrays) { return static_cast<unsigned>((arrays.n / 4 + threads - 1) / threads); }
+
 }  // namespace
 
-void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream,
-                 const StepEnd& end) {
-  const std::int64_t quads = arrays.n / 4;
-  if (quads <= 0) return;
-  const LaunchConfig config{dim3(static_cast<unsigned>((quads + threads - 1) / threads)), dim3(threads), 0, stream};
-  if (end.ticket) {
-    launch(last_adam_kernel, config, arrays, clock, gradient_scale, end);
-  } else {
-    launch(adam_kernel, config, arrays, clock, gradient_scale);
-  }
+void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream) {
+  if (arrays.n > 0)
+    launch(adam_kernel, {dim3(blocks_of(arrays)), dim3(threads), 0, stream}, arrays, clock, gradient_scale);
+}
+
+void launch_last_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, const StepEnd& end,
+                      const DsmRowsCall& next_rows, StreamHandle stream) {
+  const std::int64_t rows = next_rows.batch_size + next_rows.confinement_points;
+  const auto row_blocks = static_cast<unsigned>((rows + threads / 32 - 1) / (threads / 32));
+  launch(last_adam_kernel, {dim3(row_blocks + blocks_of(arrays)), dim3(threads), 0, stream}, arrays, clock,
+         gradient_scale, end, next_rows, row_blocks);
 }
 
 void launch_gradient_norm(const float* gradient, std::int64_t n, double clip_norm, double* partials, double* norm,

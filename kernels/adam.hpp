@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "dsm_record.hpp"
+#include "dsm_rows.hpp"
 #include "handles.hpp"
 
 namespace tarn::cuda {
@@ -29,13 +30,15 @@ struct StepEnd {
   std::int64_t batch_size = 0;
   const double* norm = nullptr;
   DsmLossRecord* losses = nullptr;
-  unsigned* ticket = nullptr;  ///< zero before and after; null: the step does not end here
+  unsigned* ticket = nullptr;  ///< zero before and after
 };
 
 /// One step with the clock's numbers; `gradient_scale` (device), where given, in place of theirs. With an `end` the block that is the last to come
-/// writes the step's losses and moves the clock on, which saves a launch. Asynchronous.
-void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream,
-                 const StepEnd& end = {});
+/// writes the step's losses and moves the clock on, and, where the clock's record is followed by another, some blocks make the rows of that one's step,
+/// as `launch_dsm_rows` would: two launches fewer. Asynchronous.
+void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream);
+void launch_last_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, const StepEnd& end,
+                      const DsmRowsCall& next_rows, StreamHandle stream);
 
 /// Doubles of scratch that `launch_gradient_norm` needs.
 inline constexpr std::int64_t norm_partials = 512;

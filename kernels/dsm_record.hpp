@@ -12,6 +12,7 @@ struct DsmRecord {
   AdamStep adam;
   std::uint64_t step = 0;       ///< its number, for the noise
   std::int64_t row_offset = 0;  ///< its first row, or its first index
+  bool is_followed = false;     ///< the next record's rows are there too, so that this step may make that one's batch
 };
 
 /// Device pointers. Kernels of a step read `records[*now]`, write `losses[*now]`, and the last one adds one to `now`: so the same

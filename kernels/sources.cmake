@@ -20,6 +20,7 @@ set(TARN_KERNEL_EMULATED_SOURCES
   bias_phi.cu
   langevin_update.cu
   moments.cu
+  neuron_product.cu
   noise.cu
   reservoir.cu
   small_langevin_leaky_relu.cu

@@ -3,10 +3,11 @@
 //   copy    device to device, bytes read and written: the bandwidth that floors are computed from
 //   adam    the optimiser's launch alone, 28 bytes a parameter
 //   train   whole steps, host time from call to losses, by each way that a session can take ("way": "default" is what it takes by itself, "before" is
-//           products cut by the library, "one pass" gradients that are summed with the optimiser's step, "blocks B" a small network's kernel with so many blocks,
+//           products cut by the library, "neuron kernel" our own for the two products with a column a neuron, "one pass" gradients that are summed with the optimiser's step, "blocks B" a small network's kernel with so many blocks,
 //           "autotune" by algorithms that were chosen by measurement).
 //           `floor_us`: weights, moments and gradient are read, and written where they change, 8 x 4 bytes a parameter; `ratio`: step over floor. What a session takes by itself with its energy (energy.hpp)
 //   product the products of a step, one at a time, by the library's first algorithm and by the fastest one ("autotune"); "outputs" once for each number of slices of its sum
+//   neurons the two products with a column a neuron by our own kernel, what follows them included, once for each tile
 //   map     (I + J)^-1 where J is trained
 // usage: gpu_train_bench [small] [D:N:B]        small: with D:N:B, for machines without a GPU, where times mean nothing
 #include <chrono>
@@ -25,6 +26,7 @@
 #include "energy.hpp"
 #include "measure.hpp"
 #include "memory.hpp"
+#include "neuron_product.hpp"
 #include "noise.hpp"
 #include "small_dsm.hpp"
 #include "tarn/core/noise.hpp"
@@ -147,6 +149,7 @@ void train(Context& context, const Case& c, double bandwidth, bench::EnergyMeter
   measure("default", {});
   measure("before", {.slices = false, .small = false});
   if (c.D > small_dsm_most_outputs) {
+    measure("neuron kernel", {.neuron_tile = -1});
     measure("one pass", {.descent = true});
     measure("no graphs", {.graphs = false});
     measure("tf32", {.precision = Precision::tf32});
@@ -203,6 +206,31 @@ void products_alone(Context& context, std::int64_t D, std::int64_t N, std::int64
     q.c = sums.data();
     q.stride_c = B * out;
     measure(one);
+  }
+}
+
+// Products with a column a neuron by our own kernel.
+void neuron_products_alone(const Context& context, std::int64_t D, std::int64_t N, std::int64_t B) {
+  const std::int64_t in = (D + 4) / 4 * 4, out = (D + 3) / 4 * 4, width = (N + 3) / 4 * 4;
+  DeviceBuffer<float> points(B * in), hidden(B * width), deltas(B * out), W(N * in), V(D * width), result(B * width);
+  for (DeviceBuffer<float>* buffer : {&points, &hidden, &deltas, &W, &V})
+    launch_fill_normals(1, Stream::evaluation, 0, 0, 1, 1, buffer->size(), buffer->data(), context.stream.handle());
+  const NeuronProductCall forward{Nonlinearity::relu, B,     N,      in, points.data(), in, W.data(), in,
+                                  result.data(),      width, nullptr};
+  const NeuronProductCall back{Nonlinearity::relu, B, N, D, deltas.data(), out, V.data(), width, result.data(), width,
+                               hidden.data()};
+  for (const int tile : neuron_tiles) {
+    const auto measure = [&](const char* name, const NeuronProductCall& q, auto launch) {
+      const double seconds = device_seconds(context, 20, [&] { launch(q, tile, context.stream.handle()); });
+      std::printf(
+          "{\"bench\": \"neurons\", \"name\": \"%s\", \"D\": %lld, \"N\": %lld, \"B\": %lld, \"tile\": %d, \"us\": "
+          "%.2f, "
+          "\"tflop_per_s\": %.1f}\n",
+          name, static_cast<long long>(D), static_cast<long long>(N), static_cast<long long>(B), tile, 1e6 * seconds,
+          2e-12 * static_cast<double>(q.n_rows * q.n_neurons * q.n_terms) / seconds);
+    };
+    measure("hidden", forward, launch_neuron_forward);
+    measure("back", back, launch_neuron_back);
   }
 }
 
@@ -280,11 +308,13 @@ int main(int argc, char** argv) try {
     if (std::sscanf(one, "%lld:%lld:%lld", &D, &N, &B) != 3 || D < 1 || N < 1 || B < 1)
       fail("\"{}\" is not D:N:B", one);
     train(context, {D, N, B, 20}, bandwidth, energy);
+    neuron_products_alone(context, D, N, B);
     return 0;
   }
   adam_alone(context, 300 * 20000 * 2, bandwidth);
   for (const std::int64_t B : {32, 64, 128}) descent_alone(context, 300, 20000, B, bandwidth);
   products_alone(context, 300, 20000, 64);
+  neuron_products_alone(context, 300, 20000, 64);
   {
     Context measuring(0);
     measuring.tuner.begin({});

@@ -137,9 +137,10 @@ TEST(CudaAdam, EndsTheTrainingStep) {
         context.stream.synchronize();
         copy_async(now_alone.data(), &next, 1, stream);
         context.stream.synchronize();
-        launch_adam(
-            arrays(ending), {device_records.data(), now_ending.data()}, nullptr, stream,
-            {device_rows.data(), batch_size, step == 1 ? nullptr : device_norm.data(), losses.data(), ticket.data()});
+        launch_last_adam(
+            arrays(ending), {device_records.data(), now_ending.data()}, nullptr,
+            {device_rows.data(), batch_size, step == 1 ? nullptr : device_norm.data(), losses.data(), ticket.data()},
+            {}, stream);
       }
       std::vector<float> a(static_cast<std::size_t>(n + 16)), b = a;
       for (std::size_t k = 1; k < 4; ++k) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "adam.hpp"
 #include "compute/dsm_levels.hpp"
 #include "context.hpp"
 #include "cuda/device.hpp"
@@ -18,8 +19,31 @@ namespace {
 constexpr std::int64_t guard_rows = 2;
 constexpr float guard = -77.25f;
 
-// A step's rows from `data`, or from those of its rows that `indices` names, by both; step numbers beyond 2^32.
-void expect_rows(std::int64_t D, std::int64_t U, std::int64_t B, const DsmLevel& level, bool by_index) {
+// The optimiser's step of the record that the clock stands at, and the rows of the one behind it.
+class StepBefore {
+ public:
+  explicit StepBefore(StreamHandle stream) : stream_(stream), values_(4 * n), row_losses_(2), losses_(8), ticket_(1) {
+    zero_async(values_.data(), values_.size(), stream);
+    zero_async(row_losses_.data(), 2, stream);
+    zero_async(ticket_.data(), 1, stream);
+  }
+  void make(const DsmRowsCall& rows, const DsmClock& clock) {
+    float* v = values_.data();
+    launch_last_adam({v, v + n, v + 2 * n, v + 3 * n, nullptr, nullptr, n, n}, clock, nullptr,
+                     {row_losses_.data(), 1, nullptr, losses_.data(), ticket_.data()}, rows, stream_);
+  }
+
+ private:
+  static constexpr std::int64_t n = 2052;  // three blocks
+  StreamHandle stream_;
+  DeviceBuffer<float> values_;
+  DeviceBuffer<double> row_losses_;
+  DeviceBuffer<DsmLossRecord> losses_;
+  DeviceBuffer<unsigned> ticket_;
+};
+
+// A step's rows from `data`, or from those of its rows that `indices` names, by both; step numbers beyond 2^32. `ahead`: made with the step before.
+void expect_rows(std::int64_t D, std::int64_t U, std::int64_t B, const DsmLevel& level, bool by_index, bool ahead) {
   Context context(0);
   const StreamHandle stream = context.stream.handle();
   const std::int64_t K = D + U, rows = B + level.confinement_points, drawn = level.antithetic ? B / 2 : B;
@@ -69,18 +93,28 @@ void expect_rows(std::int64_t D, std::int64_t U, std::int64_t B, const DsmLevel&
   q.points = device_points.data();
   q.targets = device_targets.data();
   q.target_scale = device_scales.data();
-  std::vector<DsmRecord> records(3);
-  for (std::int64_t t = 0; t < 3; ++t)
-    records[static_cast<std::size_t>(t)] = {{}, static_cast<std::uint64_t>(first_step + t), t * drawn};
-  DeviceBuffer<DsmRecord> device_records(3);
-  copy_async<DsmRecord>(device_records.data(), records.data(), 3, stream);
+  std::vector<DsmRecord> records(4);
+  records[0].is_followed = true;
+  for (std::int64_t t = 0; t < 3; ++t) {
+    records[static_cast<std::size_t>(t + 1)] = {adam_step({}, 1e-3, 1), static_cast<std::uint64_t>(first_step + t),
+                                                t * drawn, t < 2};
+  }
+  DeviceBuffer<DsmRecord> device_records(4);
+  copy_async<DsmRecord>(device_records.data(), records.data(), 4, stream);
+  StepBefore before(stream);
 
   for (std::int64_t t = 0; t < 3; ++t) {
     copy_async<float>(device_points.data(), points.data(), device_points.size(), stream);
     copy_async<float>(device_targets.data(), targets.data(), device_targets.size(), stream);
     copy_async<float>(device_scales.data(), scales.data(), device_scales.size(), stream);
-    copy_async<std::int64_t>(now.data(), &t, 1, stream);
-    launch_dsm_rows(q, {device_records.data(), now.data()}, stream);
+    const std::int64_t at_record = ahead ? t : t + 1;
+    copy_async<std::int64_t>(now.data(), &at_record, 1, stream);
+    const DsmClock clock{device_records.data(), now.data()};
+    if (ahead) {
+      before.make(q, clock);
+    } else {
+      launch_dsm_rows(q, clock, stream);
+    }
     std::vector<float> p(points.size()), g(targets.size()), s(scales.size());
     copy_async<float>(p.data(), device_points.data(), device_points.size(), stream);
     copy_async<float>(g.data(), device_targets.data(), device_targets.size(), stream);
@@ -114,13 +148,44 @@ TEST(CudaDsmRows, AreTheHosts) {
     for (const std::int64_t U : {0, 2}) {
       for (const std::int64_t B : {1, 2, 31, 34}) {
         SCOPED_TRACE("D " + std::to_string(D) + " U " + std::to_string(U) + " B " + std::to_string(B));
-        expect_rows(D, U, B, test::confined_level(false, 0), B % 2 == 0);
-        expect_rows(D, U, B, test::confined_level(false, 3), B % 2 == 1);
-        if (B % 2 == 0) expect_rows(D, U, B, test::confined_level(true, 37), true);
-        if (HasFatalFailure()) return;
+        for (const bool ahead : {false, true}) {
+          expect_rows(D, U, B, test::confined_level(false, 0), B % 2 == 0, ahead);
+          expect_rows(D, U, B, test::confined_level(false, 3), B % 2 == 1, ahead);
+          if (B % 2 == 0) expect_rows(D, U, B, test::confined_level(true, 37), true, ahead);
+          if (HasFatalFailure()) return;
+        }
       }
     }
   }
+}
+
+// Behind the last record of a stretch lie rows that are not there yet, or nothing: the optimiser leaves the batch alone then.
+TEST(CudaDsmRows, NoneAreMadeBehindTheLast) {
+  TARN_NEEDS_DEVICE();
+  Context context(0);
+  const StreamHandle stream = context.stream.handle();
+  const DsmRecord last{adam_step({}, 1e-3, 1), 7, 0, false};
+  DeviceBuffer<DsmRecord> record(1);
+  DeviceBuffer<std::int64_t> now(1);
+  std::vector<float> batch(3 * 8, guard);
+  DeviceBuffer<float> data(3 * 4), points(3 * 8);
+  copy_async(record.data(), &last, 1, stream);
+  zero_async(now.data(), 1, stream);
+  zero_async(data.data(), data.size(), stream);
+  copy_async<float>(points.data(), batch.data(), points.size(), stream);
+  DsmRowsCall q;
+  q.data = data.data();
+  q.n_outputs = q.n_columns = q.out_width = 4;
+  q.in_width = 8;
+  q.batch_size = 3;
+  q.points = q.targets = q.target_scale = points.data();
+  StepBefore(stream).make(q, {record.data(), now.data()});
+  std::int64_t then = 0;
+  copy_async<std::int64_t>(&then, now.data(), 1, stream);
+  copy_async<float>(batch.data(), points.data(), points.size(), stream);
+  context.stream.synchronize();
+  EXPECT_EQ(then, 1);
+  for (const float value : batch) EXPECT_EQ(value, guard);
 }
 
 }  // namespace

@@ -79,8 +79,8 @@ TEST(CudaDsmSession, SameBitsHoweverARunIsCutAndLaunched) {
   }
 }
 
-// Sums cut into slices or not, gradients in the optimiser's pass or in memory, batches of one chunk, of two, and too large for that pass: all
-// against double. 800 neurons are cut into six slices with pads, whose activations are not zero.
+// Sums cut into slices or not, products with neurons by the library or the kernel, gradients in the optimiser's pass or in memory, batches of one
+// chunk, of two, and too large for that pass: all against double. 800 neurons are cut into six slices with pads, whose activations are not zero.
 TEST(CudaDsmSession, EveryWayAgreesWithDouble) {
   TARN_NEEDS_DEVICE();
   cuda::Context context(0);
@@ -91,9 +91,9 @@ TEST(CudaDsmSession, EveryWayAgreesWithDouble) {
   for (const auto& [phi, D, N, B] : {std::tuple{Nonlinearity::softplus, 17, 802, 20},
                                      {Nonlinearity::relu, 70, 131, 100},
                                      {Nonlinearity::sigmoid, 19, 801, 150}}) {
-    for (const cuda::DsmPaths& paths : {cuda::DsmPaths{}, {.slices = false}, {.descent = true}}) {
+    for (const cuda::DsmPaths& paths : {cuda::DsmPaths{}, {.slices = false}, {.descent = true}, {.neuron_tile = -1}}) {
       SCOPED_TRACE(::testing::Message() << name_of(phi) << ", N " << N << ", slices " << paths.slices << ", descent "
-                                        << paths.descent);
+                                        << paths.descent << ", tile " << paths.neuron_tile);
       test::expect_training([&](const auto& p, const auto& s) { return cuda::make_cuda_session(context, p, s, paths); },
                             some_parameters(phi, D, 0, N), o, confined_level(false, 3), B,
                             std::vector<float>(4, 1e-3f));
@@ -118,6 +118,19 @@ TEST(CudaDsmSession, Tf32StaysNear) {
   expect_same(coarse, rounded);
 }
 
+// Our kernel for products is float32's alone.
+TEST(CudaDsmSession, TheTileIsForFloat32) {
+  TARN_NEEDS_DEVICE();
+  cuda::Context context(0);
+  const DsmParameters p = some_parameters(Nonlinearity::relu, 40, 0, 130);
+  const auto run = [&](Precision precision, int tile) {
+    const auto session = cuda::make_cuda_session(context, p, {}, {.precision = precision, .neuron_tile = tile});
+    return test::train(*session, p, scaled_level(), 24, std::vector<float>(3, 1e-3f), 3);
+  };
+  expect_same(run(Precision::tf32, -1), run(Precision::tf32, 0));
+  EXPECT_NE(run(Precision::fp32, -1).parameters.V, run(Precision::fp32, 0).parameters.V);
+}
+
 // A source without a table, and one whose indices come from the host.
 class Plain final : public BatchSource {
  public:
@@ -139,12 +152,15 @@ class Plain final : public BatchSource {
   bool has_table_;
 };
 
+// By one kernel for many steps (D = 4), and by kernels of which the optimiser's makes the next step's rows (D = 20).
 TEST(CudaDsmSession, SameBitsHoweverRowsArrive) {
   TARN_NEEDS_DEVICE();
   const auto cuda = test::cuda_backend();
-  const Matrix<float> rows = normal_matrix(61, 5, 40);
-  const DsmParameters p = some_parameters(Nonlinearity::relu, 4, 1, 33);
-  for (const bool antithetic : {false, true}) {
+  for (const auto& [D, antithetic] : {std::pair{4, false}, {4, true}, {20, false}, {20, true}}) {
+    SCOPED_TRACE(::testing::Message() << "D " << D << ", antithetic " << antithetic);
+    const Matrix<float> rows = normal_matrix(61, D + 1, 40);
+    const DsmParameters p = some_parameters(Nonlinearity::relu, D, 1, 33);
+    const DsmLevel level = confined_level(antithetic, 5);
     const auto run = [&](BatchSource& source) {
       Trained out;
       const std::vector<float> rates(530, 1e-3f);
@@ -153,8 +169,8 @@ TEST(CudaDsmSession, SameBitsHoweverRowsArrive) {
       // enough steps for both halves of the buffers to come round again, over many epochs
       for (const std::size_t begin : {0u, 7u, 27u}) {
         const std::size_t n = begin == 0 ? 7 : (begin == 7 ? 20 : 503);
-        session->run(source, confined_level(antithetic, 5), 6, 8, static_cast<std::int64_t>(begin),
-                     std::span(rates).subspan(begin, n), std::span(out.losses).subspan(begin, n));
+        session->run(source, level, 6, 8, static_cast<std::int64_t>(begin), std::span(rates).subspan(begin, n),
+                     std::span(out.losses).subspan(begin, n));
       }
       out.parameters = session->parameters();
       out.averaged = session->averaged();

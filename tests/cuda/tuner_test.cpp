@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <tuple>
 
 #include "compute/large_session_checks.hpp"
 #include "cuda/device.hpp"
@@ -267,6 +268,39 @@ TEST_F(TunerTest, RecordedStepsTakeTheSameAlgorithms) {
   const test::Trained stepwise = run(false, true);
   test::expect_same(run(true, true), stepwise);
   EXPECT_NE(run(true, false).parameters.V, stepwise.parameters.V);
+}
+
+// Products with a column a neuron are the library's or the kernel's, whichever is faster; steps are then those of a session that was told so.
+TEST_F(TunerTest, TheFastestOfProductsWithNeurons) {
+  const DsmParameters p = test::some_parameters(Nonlinearity::tanh, 20, 0, 70);
+  const auto run = [&](const Tuning* tuning, int tile) {
+    Context context(0);
+    if (tuning) context.tuner.begin(*tuning);
+    const auto session = cuda::make_cuda_session(context, p, {}, {.small = false, .neuron_tile = tile});
+    return test::train(*session, p, test::confined_level(false, 5), 14, std::vector<float>(5, 1e-3f), 5);
+  };
+  const auto chosen = [&](const std::string& way) {
+    return std::count_if(notes.begin(), notes.end(), [&](const Note& note) {
+      return note.key.rfind("neurons ", 0) == 0 && note.value == way && note.measured && note.rounds;
+    });
+  };
+  for (const auto& [words, way, tile] : {std::tuple{", 48>", "tile 48", 48}, {"forward", "library", 0}}) {
+    SCOPED_TRACE(way);
+    notes.clear();
+    simt::set_costs(costs({{words, 10.0}, {"activate", 10.0}, {"slope", 10.0}}));
+    const Tuning tuning = noting();
+    test::expect_same(run(&tuning, 0), run(nullptr, tile));
+    EXPECT_EQ(chosen(way), 2) << "forward and back";
+  }
+  Choices known;
+  for (const Note& note : notes) {
+    if (note.key.rfind("neurons ", 0) == 0) known[note.key] = {"tile 47"};
+  }
+  ASSERT_EQ(known.size(), 2u);
+  notes.clear();
+  const Tuning nonsense = noting(known);
+  run(&nonsense, 0);
+  EXPECT_EQ(chosen("library"), 2);
 }
 
 // Ways that are nothing but their costs; one does not work, though the library offers it.

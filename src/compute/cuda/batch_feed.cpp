@@ -69,14 +69,20 @@ std::int64_t BatchFeed::offset(std::int64_t i) const {
   return (i / chunk_ % 2 * chunk_ + i % chunk_) * rows_a_step_;
 }
 
+std::int64_t BatchFeed::stretch_end(std::int64_t i) const {
+  const std::int64_t end =
+      mode_ == Mode::ordered ? i + steps_per_epoch_ - (first_step_ + i) % steps_per_epoch_ : (i / chunk_ + 1) * chunk_;
+  return std::min(end, n_steps_);
+}
+
 std::int64_t BatchFeed::prepare(std::int64_t i) {
   const StreamHandle stream = context_.stream.handle(), copies = context_.copies.handle();
   const std::int64_t step = first_step_ + i;
   if (mode_ == Mode::ordered) {
     sorter_.sort(rule_, step / steps_per_epoch_, stream);
-    return std::min(n_steps_ - i, steps_per_epoch_ - step % steps_per_epoch_);
+    return stretch_end(i) - i;
   }
-  const std::int64_t n = std::min(chunk_, n_steps_ - i), half = i / chunk_ % 2, begin = half * chunk_ * rows_a_step_;
+  const std::int64_t n = stretch_end(i) - i, half = i / chunk_ % 2, begin = half * chunk_ * rows_a_step_;
   half_ = static_cast<int>(half);
   if (i / chunk_ >= 2) used_[half_].synchronize();  // the steps that had this half before
   if (mode_ == Mode::uploaded) {

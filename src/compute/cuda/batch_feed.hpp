@@ -29,7 +29,9 @@ class BatchFeed {
   /// Where step `i` of the run begins in `indices`, or in `data`.
   std::int64_t offset(std::int64_t i) const;
 
-  /// Puts into the stream what steps from `i` on need, and returns for how many of them.
+  /// The end of the stretch that step `i` of the run is in: its steps are prepared together.
+  std::int64_t stretch_end(std::int64_t i) const;
+  /// Puts into the stream what steps from `i` on need, and returns for how many of them: those to the end of their stretch.
   std::int64_t prepare(std::int64_t i);
   /// The work of these steps is in the stream.
   void used();

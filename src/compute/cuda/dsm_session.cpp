@@ -116,7 +116,7 @@ CudaDsmSession::CudaDsmSession(Context& context, const DsmParameters& initial, c
       average_(zeros(optimizer.ema > 0.0 ? layout_.size : 0, context.stream.handle())),
       gradient_(zeros(layout_.size, context.stream.handle())),
       ticket_(1),
-      step_(context, layout_, initial.phi, paths.slices, paths.precision),
+      step_(context, layout_, initial.phi, paths.slices, paths.precision, paths.neuron_tile),
       small_(context, layout_, initial.phi, optimizer, paths.small_blocks),
       feed_(context),
       now_(1) {
@@ -173,7 +173,7 @@ void CudaDsmSession::upload_records(std::span<const float> rates, std::int64_t f
   host_losses_.reserve(room);
   for (std::int64_t i = 0; i < n; ++i) {
     host_records_[i] = {adam_step(optimizer_, rates[static_cast<std::size_t>(i)], n_updates_ + i + 1),
-                        static_cast<std::uint64_t>(first_step + i), feed_.offset(i)};
+                        static_cast<std::uint64_t>(first_step + i), feed_.offset(i), i + 1 < feed_.stretch_end(i)};
   }
   copy_async(records_.data(), host_records_.data(), n, context_.stream.handle());
   zero_async(now_.data(), 1, context_.stream.handle());
@@ -184,12 +184,12 @@ AdamArrays CudaDsmSession::arrays() {
           largest_.data(),  average_.data(), layout_.size,  layout_.skew_begin};
 }
 
-// Rows, gradient, optimiser and end of the step.
+// Gradient, optimiser and end of the step, whose rows are there. With the optimiser come the next step's rows.
 void CudaDsmSession::enqueue_step() {
   const StreamHandle stream = context_.stream.handle();
   const DsmClock clock{records_.data(), now_.data()};
-  launch_dsm_rows(key_.rows, clock, stream);
   if (in_one_pass(key_.constants.n_rows)) {
+    launch_dsm_rows(key_.rows, clock, stream);
     step_.enqueue_descent(arrays(), gradient_.data(), losses_.data(), ticket_.data(), clock);
     return;
   }
@@ -199,9 +199,10 @@ void CudaDsmSession::enqueue_step() {
     launch_gradient_norm(gradient_.data(), layout_.size, optimizer_.clip_norm, norm_.data() + 1, norm_.data(),
                          gradient_scale_.data(), stream);
   }
-  launch_adam(
-      arrays(), clock, clips ? gradient_scale_.data() : nullptr, stream,
-      {step_.row_losses(), key_.rows.batch_size, clips ? norm_.data() : nullptr, losses_.data(), ticket_.data()});
+  launch_last_adam(
+      arrays(), clock, clips ? gradient_scale_.data() : nullptr,
+      {step_.row_losses(), key_.rows.batch_size, clips ? norm_.data() : nullptr, losses_.data(), ticket_.data()},
+      key_.rows, stream);
 }
 
 CudaGraph CudaDsmSession::recorded(std::int64_t n_steps) {
@@ -210,7 +211,10 @@ CudaGraph CudaDsmSession::recorded(std::int64_t n_steps) {
   });
 }
 
+// Those of one stretch of the feed.
 void CudaDsmSession::take_steps(std::int64_t n) {
+  if (!in_one_pass(key_.constants.n_rows))
+    launch_dsm_rows(key_.rows, {records_.data(), now_.data()}, context_.stream.handle());
   // the first step goes without a graph: products of a new shape choose their algorithms outside of a recording
   for (; n > 0 && (!warm_ || !paths_.graphs); --n) {
     enqueue_step();

@@ -18,6 +18,8 @@ struct DsmPaths {
   int small_blocks = 0;  ///< of that kernel; 0: by the sizes
   /// What operands of products with neurons are rounded to. Gradients that are summed in the optimiser's pass are float32, as is a small network's kernel.
   Precision precision = Precision::fp32;
+  /// Of the kernel for products with neurons in float32; 0: the library's products, unless the context chooses by measurement; -1: the best by counting.
+  int neuron_tile = 0;
 };
 
 /// A session of a network of any size; `context` must outlive it. The same bits for the same run on the same kind of device, in however many calls.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "dsm_backward.hpp"
 #include "dsm_descent.hpp"
 #include "dsm_skew.hpp"
 
@@ -20,8 +19,14 @@ bool grow(DeviceBuffer<T>& buffer, std::int64_t n, StreamHandle stream) {
 
 }  // namespace
 
-DsmStep::DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi, bool slices, Precision precision)
-    : context_(context), layout_(layout), phi_(phi), slices_(slices), precision_(precision) {
+DsmStep::DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi, bool slices, Precision precision,
+                 int neuron_tile)
+    : context_(context),
+      layout_(layout),
+      phi_(phi),
+      slices_(slices),
+      precision_(precision),
+      neurons_(context, phi, precision, neuron_tile) {
   if (!layout.has_skew) return;
   const std::int64_t D = layout.n_outputs;
   map_ = DeviceBuffer<float>(D * layout.out_width);
@@ -86,7 +91,9 @@ void DsmStep::enqueue_descent(const AdamArrays& arrays, float* gradient, DsmLoss
   const StreamHandle stream = context_.stream.handle();
   forward(arrays.weights);
   residuals(arrays.weights, gradient);
-  back_to_neurons(arrays.weights);
+  Product back = back_to_neurons(arrays.weights);
+  back.precision = precision_;
+  context_.blas->product(back, stream);  // its slope is for the pass
   if (layout_.has_skew) launch_adam(arrays.from(layout_.skew_begin), clock, nullptr, stream);
   DsmDescentCall q;
   q.phi = phi_;
@@ -131,10 +138,7 @@ void DsmStep::forward(const float* weights) {
   u.transpose_b = true;
   u.c = activations_.data();
   u.ldc = layout_.hidden_width;
-  u.relu = phi_ == Nonlinearity::relu;
-  u.precision = precision_;
-  context_.blas->product(u, stream);
-  if (!u.relu) launch_dsm_activate(phi_, activations_.data(), rows_ * layout_.hidden_width, stream);
+  neurons_.forward(u);
 
   Product s;
   s.m = rows_;
@@ -213,8 +217,7 @@ void DsmStep::backward(const float* weights, float* gradient) {
   v.precision = precision_;
   context_.blas->product(v, stream);
 
-  back_to_neurons(weights);
-  launch_dsm_slope(phi_, back_.data(), activations_.data(), rows_ * layout_.hidden_width, stream);
+  neurons_.back(back_to_neurons(weights), activations_.data());
 
   Product w;
   w.m = layout_.n_neurons;
@@ -231,7 +234,7 @@ void DsmStep::backward(const float* weights, float* gradient) {
   context_.blas->product(w, stream);
 }
 
-void DsmStep::back_to_neurons(const float* weights) {
+Product DsmStep::back_to_neurons(const float* weights) {
   Product g;
   g.m = rows_;
   g.n = layout_.n_neurons;
@@ -242,8 +245,7 @@ void DsmStep::back_to_neurons(const float* weights) {
   g.ldb = layout_.hidden_width;
   g.c = back_.data();
   g.ldc = layout_.hidden_width;
-  g.precision = precision_;
-  context_.blas->product(g, context_.stream.handle());
+  return g;
 }
 
 }  // namespace tarn::cuda

@@ -8,6 +8,7 @@
 #include "dsm_layout.hpp"
 #include "dsm_residual.hpp"
 #include "memory.hpp"
+#include "neuron_products.hpp"
 #include "tarn/compute/dsm.hpp"
 
 namespace tarn::cuda {
@@ -20,9 +21,9 @@ namespace tarn::cuda {
 /// deterministic.
 class DsmStep {
  public:
-  /// `slices` false: sums over neurons are the library's to cut. `precision`: of products with neurons.
+  /// `slices` false: sums over neurons are the library's to cut. `precision`: of products with neurons. `neuron_tile`: as `NeuronProducts` has it.
   DsmStep(Context& context, const DsmLayout& layout, Nonlinearity phi, bool slices = true,
-          Precision precision = Precision::fp32);
+          Precision precision = Precision::fp32, int neuron_tile = 0);
 
   /// Room for this many rows. True where memory moved, so that recorded graphs are of no use any more.
   bool resize(std::int64_t rows);
@@ -46,7 +47,7 @@ class DsmStep {
   std::int64_t slices_of(std::int64_t rows) const;
   const float* deltas() const { return (layout_.has_skew ? back_outputs_ : deltas_).data(); }
   void residuals(const float* weights, float* gradient);
-  void back_to_neurons(const float* weights);
+  Product back_to_neurons(const float* weights);  ///< delta V, into `back_`
   void forward(const float* weights);
   void mapped_residuals(const float* weights, float* gradient);
   void backward(const float* weights, float* gradient);
@@ -56,6 +57,7 @@ class DsmStep {
   Nonlinearity phi_;
   bool slices_;
   Precision precision_;
+  NeuronProducts neurons_;
   std::int64_t rows_ = 0;
   DsmResidualCall residual_;
   DeviceBuffer<float> points_, targets_, target_scale_;

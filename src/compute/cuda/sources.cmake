@@ -11,6 +11,7 @@ set(TARN_CUDA_SHARED_SOURCES
   cuda/hee_steps.cpp
   cuda/hee_weights.cpp
   cuda/large_chains.cpp
+  cuda/neuron_products.cpp
   cuda/product_trial.cpp
   cuda/reservoir_chains.cpp
   cuda/small_chains.cpp
