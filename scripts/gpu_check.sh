@@ -126,7 +126,7 @@ run_tests() {
 
 # A few tests of each kind: the tools slow kernels down a hundred times.
 sanitized="NoiseOnDevice.OfNothing*:SmallLangevinOnDevice.CallsMayEndAnywhere:SmallLangevinOnDevice.BadChains*:LargeLangevinOnDevice.WorkingMemory*:FusedLangevinOnDevice.QuarantineSpares*:FusedLangevinOnDevice.TheHidden*:LargeLangevinOnDevice.Quarantine*"
-sanitized+=":ReservoirOnDevice.Quarantine*:ReservoirOnDevice.Clamped*:MomentsOnDevice.Nothing*:CudaAdam.*:CudaAlgorithms.Histogram*:CudaDsmSession.AdamwWithClipping:CudaDsmSession.TrainsAJ"
+sanitized+=":ReservoirOnDevice.Quarantine*:ReservoirOnDevice.Clamped*:MomentsOnDevice.Nothing*:CudaAdam.*:CudaNeuronProducts.EveryNonlinearity:CudaDsmRows.NoneAre*:CudaAlgorithms.Histogram*:CudaDsmSession.AdamwWithClipping:CudaDsmSession.TrainsAJ"
 
 run_sanitizer() {
   local program tool
