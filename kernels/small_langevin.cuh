@@ -180,11 +180,17 @@ SmallVariantLimits small_langevin(const SmallLangevinArgs& args, const SmallVari
       break;
     case 6:
       with.template operator()<6, 1, 1, 256>();
+      if constexpr (cheap) with.template operator()<6, 1, 2, 256>();
+      if constexpr (cheap) with.template operator()<6, 8, 1, 256>();
       with.template operator()<6, 32, 1, 256>();
       break;
-    default:
+    case 7:
       with.template operator()<7, 1, 1, 256>();
       with.template operator()<7, 32, 1, 256>();
+      break;
+    default:
+      with.template operator()<8, 1, 1, 256>();
+      with.template operator()<8, 32, 1, 256>();
   }
   return limits;
 }

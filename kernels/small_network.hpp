@@ -15,8 +15,9 @@ struct SmallSizes {
   int D, K;
   bool exact;
 };
-inline constexpr SmallSizes small_sizes[] = {{1, 1, true},  {2, 2, true},    {3, 4, false},  {3, 16, false},
-                                             {7, 8, false}, {16, 16, false}, {3, 32, false}, {16, 32, false}};
+inline constexpr SmallSizes small_sizes[] = {{1, 1, true},    {2, 2, true},   {3, 4, false},
+                                             {3, 16, false},  {7, 8, false},  {11, 12, false},
+                                             {16, 16, false}, {3, 32, false}, {16, 32, false}};
 constexpr int small_size_class(int D, int K) {
   int i = 0;
   while (small_sizes[i].exact ? D != small_sizes[i].D || K != small_sizes[i].K
