@@ -33,10 +33,10 @@ struct StepEnd {
   unsigned* ticket = nullptr;  ///< zero before and after
 };
 
-/// One step with the clock's numbers; `gradient_scale` (device), where given, in place of theirs. With an `end` the block that is the last to come
-/// writes the step's losses and moves the clock on, and, where the clock's record is followed by another, some blocks make the rows of that one's step,
-/// as `launch_dsm_rows` would: two launches fewer. Asynchronous.
+/// One step with the clock's numbers; `gradient_scale` (device), where given, in place of theirs. Asynchronous.
 void launch_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, StreamHandle stream);
+/// The same, and the block that is the last to come writes the step's losses and moves the clock on. Where the clock's record is followed by another,
+/// some blocks make the rows of that one's step, as `launch_dsm_rows` would: two launches fewer. Asynchronous.
 void launch_last_adam(const AdamArrays& arrays, const DsmClock& clock, const float* gradient_scale, const StepEnd& end,
                       const DsmRowsCall& next_rows, StreamHandle stream);
 

@@ -81,9 +81,11 @@ __device__ __forceinline__ void descend(const DsmDescentCall& q, float* shared, 
                                         const MatrixB& right, int m, int n, int n_rows, int width, std::int64_t begin,
                                         int pitch) {
   static_assert(M / tile_rows * (N / tile_cols) == threads);
-  constexpr int warps_across = N / 64;  // a warp is 4 by 8 threads: two broadcasts a load, no conflicts
+  constexpr int warps_across = N / 64;
+  // A warp is 4 by 8 threads. Neighbours share their columns, those two apart their rows: a read of 16 bytes a lane takes two cycles, not four.
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  const int at_m = tile_rows * (warp / warps_across * 4 + lane / 8), at_n = 4 * (warp % warps_across * 8 + lane % 8);
+  const int at_m = tile_rows * (warp / warps_across * 4 + (lane & 1) + (lane >> 3 & 2)),
+            at_n = 4 * (warp % warps_across * 8 + lane / 2 % 8);
   float* const a = shared;
   float* const b = shared + chunk * M;
   float sums[tile_rows][tile_cols] = {};

@@ -1,8 +1,10 @@
 // Two products of a training step: forward, c = phi(a b^T), and back, c = (a b) phi'(u), of n_rows by n_neurons with some hundred terms each. c is
-// overwritten. 64 rows by `tile` neurons a block of 128 threads, 4 rows by tile / 8 neurons a thread; 16 terms at a time lie in shared memory while the
-// next 16 are on their way through registers. Any number of rows, neurons and terms; offsets are 64 bits wide.
+// overwritten, up to the next multiple of four columns by 0. 64 rows by `tile` neurons a block of 128 threads, 4 rows by tile / 8 neurons a thread; 16 terms at a
+// time lie in shared memory while the next 16 are on their way through registers. Any number of rows, neurons and terms; offsets are 64 bits wide.
 // Deterministic: a sum runs over its terms in their order, in one chain of fused multiply-adds, whatever the tile and however many the rows.
-// Beneath 40 multiply-adds of a thread (tile 80) stand 3.5 reads of shared memory of 16 bytes. Moves 4 (n_terms n_neurons + 2 n_rows n_neurons) bytes.
+// Lanes: neighbours share their neurons, those two apart their rows, so that a read of 16 bytes a lane takes shared memory two cycles and not four; beneath 40
+// multiply-adds of a thread (tile 80), 40 cycles of its scheduler, stand 3.5 reads, 7 of the 10 cycles that are its share of the memory.
+// Moves 4 n_neurons (n_terms + n_rows) bytes, back 4 n_rows n_neurons more; the rows come from the cache.
 #include <type_traits>
 
 #include "neuron_product.hpp"
@@ -52,13 +54,19 @@ struct Coming {
 // Of `Rows` rows that lie along their terms, a's, and b's on the way forward: [Rows, row_pitch] in shared memory.
 template <int Rows>
 struct AlongTerms : Coming<Rows*(terms / 4)> {
+  static_assert(Rows % 8 == 0);
   using Base = Coming<Rows*(terms / 4)>;
   static constexpr int size = Rows * row_pitch;
 
+  // Of each eight rows the fifth comes after the first, and so on: those lie in other banks.
+  __device__ __forceinline__ static int row_of(int i) {
+    const int r = Base::quad(i) / 4;
+    return (r & ~7) | (r >> 1 & 3) | (r & 1) << 2;
+  }
   __device__ __forceinline__ AlongTerms(const float* values, std::int64_t pitch, std::int64_t first, std::int64_t n) {
 #pragma unroll
     for (int i = 0; i < Base::loads; ++i) {
-      const std::int64_t row = first + Base::quad(i) / 4, real = row < n ? row : n - 1;
+      const std::int64_t row = first + row_of(i), real = row < n ? row : n - 1;
       Base::from[i] = values + real * pitch + Base::quad(i) % 4 * 4;
     }
   }
@@ -73,7 +81,7 @@ struct AlongTerms : Coming<Rows*(terms / 4)> {
   __device__ __forceinline__ void store(float* shared) const {
 #pragma unroll
     for (int i = 0; i < Base::loads; ++i) {
-      if (Base::is_mine(i)) store4(shared + Base::quad(i) / 4 * row_pitch + Base::quad(i) % 4 * 4, Base::values[i]);
+      if (Base::is_mine(i)) store4(shared + row_of(i) * row_pitch + Base::quad(i) % 4 * 4, Base::values[i]);
     }
   }
 };
@@ -190,12 +198,7 @@ __device__ __forceinline__ void finish(const NeuronProductCall& q, const float* 
     const float4 s = load4(sums + i * (Neurons + 4) + j), a = is_back ? load4(q.activations + to) : zeros();
     const float4 v = make_float4(finished<phi, is_back>(s.x, a.x), finished<phi, is_back>(s.y, a.y),
                                  finished<phi, is_back>(s.z, a.z), finished<phi, is_back>(s.w, a.w));
-    if (column + 4 <= q.n_neurons) {
-      store4(q.c + to, v);
-    } else {
-      const float last[4] = {v.x, v.y, v.z, v.w};
-      for (int k = 0; column + k < q.n_neurons; ++k) q.c[to + k] = last[k];
-    }
+    reinterpret_cast<float4*>(q.c)[to / 4] = masked(v, q.n_neurons - column);
   }
 }
 
@@ -210,15 +213,15 @@ constexpr std::size_t shared_bytes() {
 }
 
 template <bool is_back, int Neurons>
-__global__ void __launch_bounds__(threads, Neurons > 64 ? 2 : 3) neuron_product_kernel(NeuronProductCall q) {
+__global__ void __launch_bounds__(threads, Neurons > 64 ? 2 : 3)
+    neuron_product_kernel(NeuronProductCall q, unsigned row_tiles) {
   using Right = RightOf<is_back, Neurons>;
   constexpr int N = Neurons / neuron_lanes, stage = Left::size + Right::size;
   TARN_DYNAMIC_SHARED(float, shared);
-  const std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * tile_rows,
-                     neuron = static_cast<std::int64_t>(blockIdx.x) * Neurons;
-  const int lane = static_cast<int>(threadIdx.x) % neuron_lanes,
-            first_row = static_cast<int>(threadIdx.x) / 32 * (rows_a_thread * row_lanes) +
-                        static_cast<int>(threadIdx.x) % 32 / neuron_lanes;
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x % row_tiles) * tile_rows,
+                     neuron = static_cast<std::int64_t>(blockIdx.x / row_tiles) * Neurons;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread / 2 % neuron_lanes,
+            first_row = thread / 32 * (rows_a_thread * row_lanes) + (thread & 1) + (thread >> 3 & 2);
   Left left(q.a, q.lda, row, q.n_rows);
   Right right(q.b, q.ldb, neuron, q.n_neurons);
   const auto fetch = [&](std::int64_t term) {
@@ -274,9 +277,10 @@ __global__ void __launch_bounds__(threads, Neurons > 64 ? 2 : 3) neuron_product_
 
 template <bool is_back, int Neurons>
 void launch_tile(const NeuronProductCall& q, StreamHandle stream) {
-  const dim3 grid(static_cast<unsigned>((q.n_neurons + Neurons - 1) / Neurons),
-                  static_cast<unsigned>((q.n_rows + tile_rows - 1) / tile_rows));
-  launch(neuron_product_kernel<is_back, Neurons>, {grid, dim3(threads), shared_bytes<is_back, Neurons>(), stream}, q);
+  const auto row_tiles = static_cast<unsigned>((q.n_rows + tile_rows - 1) / tile_rows),
+             neuron_tiles = static_cast<unsigned>((q.n_neurons + Neurons - 1) / Neurons);
+  launch(neuron_product_kernel<is_back, Neurons>,
+         {dim3(row_tiles * neuron_tiles), dim3(threads), shared_bytes<is_back, Neurons>(), stream}, q, row_tiles);
 }
 
 template <bool is_back>

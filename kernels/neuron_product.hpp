@@ -16,7 +16,7 @@ struct NeuronProductCall {
   std::int64_t lda = 0;
   const float* b = nullptr;  ///< forward: `[n_neurons, ldb]`, back: `[n_terms, ldb]`
   std::int64_t ldb = 0;
-  float* c = nullptr;  ///< `[n_rows, ldc]`; columns from `n_neurons` on are left alone
+  float* c = nullptr;  ///< `[n_rows, ldc]`; columns from `n_neurons` to the next multiple of 4 become 0
   std::int64_t ldc = 0;
   const float* activations = nullptr;  ///< back: `[n_rows, ldc]`, phi(u)
 };

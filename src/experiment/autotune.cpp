@@ -109,18 +109,18 @@ void resume_autotune(const Config& config, Backend& backend, const fs::path& fol
 
 std::string autotune_line(const Backend& backend) {
   const TuningSummary s = backend.tuned();
-  const std::int64_t n = s.n_products + s.n_kernels;
-  if (n == 0) return {};
+  if (s.n_products + s.n_layers + s.n_kernels == 0) return {};
   const auto part = [](std::int64_t count, const char* of, const std::vector<double>& gains, const char* usual) {
     std::string text = fmt::format("{} shape{} of {}", count, count == 1 ? "" : "s", of);
     if (!gains.empty()) text += fmt::format(", {} of them by another {} ({})", gains.size(), usual, gains_text(gains));
     return text;
   };
   std::string line = "autotune: ";
-  if (s.n_products > 0) line += part(s.n_products, "products", s.product_gains, "algorithm than the library's first");
-  if (s.n_products > 0 && s.n_kernels > 0) line += "; ";
-  if (s.n_kernels > 0) line += part(s.n_kernels, "small chains", s.kernel_gains, "kernel than the model's");
-  line += fmt::format("; {} measured now", s.n_measured);
+  if (s.n_products > 0)
+    line += part(s.n_products, "products", s.product_gains, "algorithm than the library's first") + "; ";
+  if (s.n_layers > 0) line += part(s.n_layers, "layers of neurons", s.layer_gains, "kernel than the library's") + "; ";
+  if (s.n_kernels > 0) line += part(s.n_kernels, "small chains", s.kernel_gains, "kernel than the model's") + "; ";
+  line += fmt::format("{} measured now", s.n_measured);
   if (s.n_bound > 0) line += fmt::format(", {} as before the break", s.n_bound);
   return line;
 }

@@ -43,7 +43,8 @@ class AutotuneRun : public test::RunTest {
 
   /// From here on this algorithm of the emulator's three is the fastest. `n_products` further products, and the run is killed.
   void fastest(const std::string& algorithm, std::int64_t n_products = -1) {
-    simt::set_costs([algorithm, left = n_products](const std::string& work) mutable {
+    simt::set_costs([algorithm, layer = layer_cost, left = n_products](const std::string& work) mutable {
+      if (work.find("neuron_product_kernel") != std::string::npos) return layer;
       if (!work.starts_with("product")) return 0.0;
       if (left-- == 0) throw Killed();
       return work.ends_with(algorithm) ? 100.0 : 1000.0;
@@ -55,6 +56,7 @@ class AutotuneRun : public test::RunTest {
   RunOutcome run(const std::string& name, bool autotune = true) {
     return run_experiment(config(autotune), {folder / name, 1});
   }
+  double layer_cost = 1e5;  ///< of the kernel that does layers of neurons at once: the library is faster
   /// The folder of a run that is killed.
   fs::path killed(const std::string& name, const std::string& algorithm, std::int64_t n_products) {
     fastest(algorithm, n_products);
@@ -65,7 +67,9 @@ class AutotuneRun : public test::RunTest {
   void rewrite_table(const std::string& algorithm) {
     ChoiceTable all = parse_choices(read_text(table()), "table");
     for (auto& [device, choices] : all) {
-      for (auto& [key, choice] : choices) choice.value = algorithm;
+      for (auto& [key, choice] : choices) {
+        if (key.starts_with("product")) choice.value = algorithm;
+      }
     }
     write_file_atomically(table(), choices_text(all));
   }
@@ -86,6 +90,23 @@ TEST_F(AutotuneRun, EqualRunsGiveEqualBytes) {
   fs::remove(table());
   const RunOutcome third = run("third");
   EXPECT_NE(read_text(third.folder / "weights.safetensors"), read_text(first.folder / "weights.safetensors"));
+}
+
+// Layers of neurons by the kernel: it is in the run's choices, and a broken run goes on with it.
+TEST_F(AutotuneRun, TheKernelOfLayersBelongsToARun) {
+  layer_cost = 10.0;
+  fastest("forward");
+  const RunOutcome whole = run("whole");
+  EXPECT_THAT(read_text(choices_file(whole.folder)), HasSubstr("\"tile 16\""));
+  EXPECT_THAT(read_text(whole.folder / "log.txt"), HasSubstr("2 shapes of layers of neurons, 2 of them by another"));
+  const fs::path broken = killed("killed", "forward", 150);
+  fs::remove(table());
+  layer_cost = 1e5;
+  fastest("forward");
+  resume_experiment(broken, {});
+  test::expect_same_files(whole.folder, broken);
+  const RunOutcome library = run("library");
+  EXPECT_NE(read_text(library.folder / "weights.safetensors"), read_text(whole.folder / "weights.safetensors"));
 }
 
 TEST_F(AutotuneRun, OffReadsAndWritesNothing) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <tuple>
 
@@ -328,6 +329,17 @@ TEST_F(TunerTest, AWayThatFailsIsPassedOver) {
   EXPECT_EQ(context.tuner.choose(cuda::Tuner::Kind::product, "one", ways, ways.stream), "quick");
   EXPECT_EQ(ways.n_trials, before);
   EXPECT_EQ(notes.size(), 1u);
+}
+
+TEST_F(TunerTest, NoGainIsInfinite) {
+  simt::set_costs(costs({{"quick", 0.0}}));
+  Context context(0);
+  context.tuner.begin(noting());
+  FakeWays ways(context.stream.handle());
+  EXPECT_EQ(context.tuner.choose(cuda::Tuner::Kind::layer, "one", ways, ways.stream), "quick");
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_TRUE(std::isfinite(notes[0].gain)) << "a table cannot hold it";
+  EXPECT_TRUE(notes[0].rounds);
 }
 
 // A trial would spoil the recording: what is first seen there is done the usual way, and a run that goes on is told so.

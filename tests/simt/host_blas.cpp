@@ -155,6 +155,10 @@ class HostBlas final : public Blas {
     check(p);
     put(p, algorithm_for(p, stream), stream);
   }
+  void prepare(const Product& p, StreamHandle stream) override {
+    check(p);
+    algorithm_for(p, stream);
+  }
 
  private:
   using Shape = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,

@@ -25,9 +25,10 @@ struct Tuning {
 
 /// What was chosen since `Backend::tune`.
 struct TuningSummary {
-  std::int64_t n_products = 0, n_kernels = 0;       ///< shapes of products; shapes of small networks' chains
-  std::int64_t n_measured = 0, n_bound = 0;         ///< of both: just now; as `Tuning::binding` said
-  std::vector<double> product_gains, kernel_gains;  ///< where it is another way than without measuring
+  std::int64_t n_products = 0, n_layers = 0,
+               n_kernels = 0;  ///< shapes of products; of products with what follows them; of small networks' chains
+  std::int64_t n_measured = 0, n_bound = 0;                      ///< of all: just now; as `Tuning::binding` said
+  std::vector<double> product_gains, layer_gains, kernel_gains;  ///< where it is another way than without measuring
 };
 
 }  // namespace tarn

@@ -41,6 +41,8 @@ class Blas {
   /// Asynchronous. The same bits for the same call on the same device. May be recorded into a graph once a call of the
   /// same shape was made before. Throws `Error`. Waits for the stream where a new shape's algorithm is measured.
   virtual void product(const Product& product, StreamHandle stream) = 0;
+  /// Chooses how products like this one are done, as the first of them would, and multiplies nothing but trials.
+  virtual void prepare(const Product& product, StreamHandle stream) = 0;
 };
 
 /// `tuner` chooses the algorithm of a new shape where it is on, and must outlive the products; else, or where there is none, the library's first is

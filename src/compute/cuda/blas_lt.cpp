@@ -120,6 +120,9 @@ class LtBlas final : public Blas {
     Plan& plan = plan_for(p, stream);
     multiply(p, plan, plan.algorithm, stream);
   }
+  void prepare(const Product& p, StreamHandle stream) override {
+    if (p.m > 0 && p.n > 0) plan_for(p, stream);
+  }
 
  private:
   using Key = std::array<std::int64_t, 11>;

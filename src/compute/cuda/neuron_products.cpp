@@ -80,10 +80,12 @@ void NeuronProducts::take(const Product& product, const float* activations) {
     if (tile_ != 0) {
       tile = tile_ > 0 ? tile_ : best_neuron_tile(product.m, product.n, context_.info.n_multiprocessors);
     } else if (context_.tuner.is_on()) {
+      // whether the layer's way is measured or known, the library's own choice is among those of the run
+      context_.blas->prepare(of_library(product, activations), context_.stream.handle());
       const std::string key =
           fmt::format("neurons {} {}, {}", activations ? "back" : "forward", name_of(phi_), key_of(product));
       NeuronWays ways(*this, product, activations);
-      tile = tile_of(context_.tuner.choose(Tuner::Kind::product, key, ways, context_.stream.handle()));
+      tile = tile_of(context_.tuner.choose(Tuner::Kind::layer, key, ways, context_.stream.handle()));
     }
   }
   if (tile > 0) {
@@ -93,11 +95,15 @@ void NeuronProducts::take(const Product& product, const float* activations) {
   }
 }
 
-void NeuronProducts::by_library(const Product& product, const float* activations) const {
-  const StreamHandle stream = context_.stream.handle();
-  Product p = product;
+Product NeuronProducts::of_library(Product p, const float* activations) const {
   p.precision = precision_;
   p.relu = activations == nullptr && phi_ == Nonlinearity::relu;
+  return p;
+}
+
+void NeuronProducts::by_library(const Product& product, const float* activations) const {
+  const StreamHandle stream = context_.stream.handle();
+  const Product p = of_library(product, activations);
   context_.blas->product(p, stream);
   if (activations) {
     launch_dsm_slope(phi_, p.c, activations, p.m * p.ldc, stream);

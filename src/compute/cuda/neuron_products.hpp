@@ -17,7 +17,7 @@ class NeuronProducts {
   /// `tile`: of the kernel, which is then always taken; 0: as above; -1: the kernel with the best tile.
   NeuronProducts(Context& context, Nonlinearity phi, Precision precision, int tile);
 
-  /// `c = phi(a b^T)`; c is `[m, ldc]`, of which columns from `n` on hold finite numbers before and after.
+  /// `c = phi(a b^T)`; c is `[m, ldc]`, of which columns from `n` on hold finite numbers before and after, not the same ones.
   void forward(const Product& product) { take(product, nullptr); }
   /// `c = (a b) phi'(u)` where `activations`, like c, is phi(u).
   void back(const Product& product, const float* activations) { take(product, activations); }
@@ -25,6 +25,7 @@ class NeuronProducts {
  private:
   class NeuronWays;
   void take(const Product& product, const float* activations);
+  Product of_library(Product product, const float* activations) const;
   void by_library(const Product& product, const float* activations) const;
   void by_tile(int tile, const Product& product, const float* activations) const;
 

@@ -18,6 +18,7 @@ constexpr int n_rounds = 5;
 constexpr double turn_ms = 0.1;  // of one candidate in one round: events tell half a microsecond
 constexpr int most_repeats = 20;
 constexpr double far_behind = 2.0;
+constexpr double shortest_ms = 1e-6;  // no gain is infinite, whatever a clock says
 
 struct Stopwatch {
   CudaEvent start{true}, stop{true};
@@ -66,7 +67,7 @@ std::vector<double> trial_times(Ways& ways, const std::vector<std::string>& cand
   round(1, [&](std::size_t i, double ms) { times[i] = ms; });
   const double best = *std::min_element(times.begin(), times.end()), first = times[0];
   std::erase_if(able, [&](std::size_t i) { return i > 0 && times[i] > far_behind * best; });
-  const int repeats = static_cast<int>(std::clamp(turn_ms / std::max(first, 1e-6), 1.0, double{most_repeats}));
+  const int repeats = static_cast<int>(std::clamp(turn_ms / std::max(first, shortest_ms), 1.0, double{most_repeats}));
   std::vector<std::vector<double>> taken(n);
   for (int r = 0; r < n_rounds; ++r) round(repeats, [&](std::size_t i, double ms) { taken[i].push_back(ms); });
   std::fill(times.begin(), times.end(), never);
@@ -83,7 +84,7 @@ void Tuner::begin(const Tuning& tuning) {
 std::string Tuner::choose(Kind kind, const std::string& key, Ways& ways, StreamHandle stream) {
   if (const auto found = chosen_.find(key); found != chosen_.end()) return found->second.choice.value;
   const Chosen chosen = decide(kind, key, ways, stream);
-  if (tuning_.on_choice) tuning_.on_choice(key, chosen.choice, chosen.measured, kind == Kind::product);
+  if (tuning_.on_choice) tuning_.on_choice(key, chosen.choice, chosen.measured, kind != Kind::kernel);
   return chosen_.emplace(key, chosen).first->second.choice.value;
 }
 
@@ -114,7 +115,7 @@ Tuner::Chosen Tuner::decide(Kind kind, const std::string& key, Ways& ways, Strea
   if (candidates.size() == 1) return {kind, {candidates.front()}, true};
   const std::vector<double> times = trial_times(ways, candidates, stream);
   const auto best = static_cast<std::size_t>(std::min_element(times.begin(), times.end()) - times.begin());
-  const double gain = times[0] / times[best];
+  const double gain = times[0] / std::max(times[best], shortest_ms);
   if (!(gain > least_gain)) return {kind, {candidates.front()}, true};
   return {kind, {candidates[best], std::round(1e3 * gain) / 1e3}, true};
 }
@@ -122,10 +123,15 @@ Tuner::Chosen Tuner::decide(Kind kind, const std::string& key, Ways& ways, Strea
 TuningSummary Tuner::summary() const {
   TuningSummary s;
   for (const auto& [key, c] : chosen_) {
-    ++(c.kind == Kind::product ? s.n_products : s.n_kernels);
+    ++(c.kind == Kind::product ? s.n_products : c.kind == Kind::layer ? s.n_layers : s.n_kernels);
     if (c.measured) ++s.n_measured;
     if (c.bound) ++s.n_bound;
-    if (c.choice.gain > 1.0) (c.kind == Kind::product ? s.product_gains : s.kernel_gains).push_back(c.choice.gain);
+    if (c.choice.gain > 1.0) {
+      (c.kind == Kind::product ? s.product_gains
+       : c.kind == Kind::layer ? s.layer_gains
+                               : s.kernel_gains)
+          .push_back(c.choice.gain);
+    }
   }
   return s;
 }
