@@ -63,11 +63,11 @@ struct AlongTerms : Coming<Rows*(terms / 4)> {
     const int r = Base::quad(i) / 4;
     return (r & ~7) | (r >> 1 & 3) | (r & 1) << 2;
   }
-  __device__ __forceinline__ AlongTerms(const float* values, std::int64_t pitch, std::int64_t first, std::int64_t n) {
+  __device__ __forceinline__ AlongTerms(const float* matrix, std::int64_t pitch, std::int64_t first, std::int64_t n) {
 #pragma unroll
     for (int i = 0; i < Base::loads; ++i) {
       const std::int64_t row = first + row_of(i), real = row < n ? row : n - 1;
-      Base::from[i] = values + real * pitch + Base::quad(i) % 4 * 4;
+      Base::from[i] = matrix + real * pitch + Base::quad(i) % 4 * 4;
     }
   }
   __device__ __forceinline__ void fetch() { Base::fetch(terms); }
@@ -93,13 +93,13 @@ struct AlongNeurons : Coming<terms*(Neurons / 4)> {
   static constexpr int size = terms * Neurons;
   std::int64_t pitch;
 
-  __device__ __forceinline__ AlongNeurons(const float* values, std::int64_t pitch_, std::int64_t first, std::int64_t n)
+  __device__ __forceinline__ AlongNeurons(const float* matrix, std::int64_t pitch_, std::int64_t first, std::int64_t n)
       : pitch(pitch_) {
     const std::int64_t last = (n - 1) / 4 * 4;
 #pragma unroll
     for (int i = 0; i < Base::loads; ++i) {
       const std::int64_t neuron = first + Base::quad(i) % (Neurons / 4) * 4;
-      Base::from[i] = values + Base::quad(i) / (Neurons / 4) * pitch + (neuron < last ? neuron : last);
+      Base::from[i] = matrix + Base::quad(i) / (Neurons / 4) * pitch + (neuron < last ? neuron : last);
     }
   }
   __device__ __forceinline__ void fetch() { Base::fetch(terms * pitch); }

@@ -142,7 +142,9 @@ TEST(InitialWeights, PairsAreStraightLines) {
         u += double{network.W_in(i, k)} * state[static_cast<std::size_t>(k)];
         kept += double{fresh.W_in(i, k)} * state[static_cast<std::size_t>(k)];
       }
-      if (i % 2 == 0) ASSERT_EQ(u, kept) << i;
+      if (i % 2 == 0) {
+        ASSERT_EQ(u, kept) << i;
+      }
       if (i == N - 1) break;  // alone
       const double v = 0.1 * static_cast<double>(i / 2 + 1);
       sum += dispatch(phi, [&](auto p) { return (i % 2 == 0 ? v : -v) * activate<p>(static_cast<float>(u)); });
