@@ -13,6 +13,12 @@ foreach(area ${tarn_areas})
   list(APPEND tarn_installed tarn_${area})
 endforeach()
 
+if(BUILD_SHARED_LIBS)  # wherever the prefix lies
+  foreach(area ${tarn_areas})
+    set_target_properties(tarn_${area} PROPERTIES INSTALL_RPATH "$ORIGIN")
+  endforeach()
+  set_target_properties(tarn PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+endif()
 set(tarn_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tarn")
 install(TARGETS tarn RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(TARGETS ${tarn_installed} EXPORT tarn-targets
