@@ -322,10 +322,10 @@ int main(int argc, char** argv) try {
   }
   for (const Case& c :
        {Case{300, 20000, 64, 200}, Case{300, 20000, 64, 200, Nonlinearity::tanh},
-        Case{300, 20000, 64, 200, Nonlinearity::relu, 1.0}, Case{300, 20000, 128, 200}, Case{300, 2000, 64, 500},
-        Case{100, 4000, 128, 500}, Case{1, 1000, 32, 1000}, Case{1, 1000, 256, 1000}, Case{1, 4000, 32, 1000},
-        Case{2, 1000, 32, 1000}, Case{2, 1000, 32, 1000, Nonlinearity::tanh}, Case{16, 1000, 64, 500},
-        Case{1, 1000, 32, 1000, Nonlinearity::relu, 1.0}})
+        Case{300, 20000, 64, 200, Nonlinearity::relu, 1.0}, Case{300, 20000, 128, 200}, Case{300, 20000, 1024, 50},
+        Case{300, 2000, 64, 500}, Case{100, 4000, 128, 500}, Case{1, 1000, 32, 1000}, Case{1, 1000, 256, 1000},
+        Case{1, 4000, 32, 1000}, Case{2, 1000, 32, 1000}, Case{2, 1000, 32, 1000, Nonlinearity::tanh},
+        Case{16, 1000, 64, 500}, Case{1, 1000, 32, 1000, Nonlinearity::relu, 1.0}})
     train(context, c, bandwidth, energy);
   for (const std::int64_t D : {16, 100, 300}) map_alone(context, D);
   return 0;
