@@ -65,7 +65,7 @@ class EnergyMeter {
   explicit EnergyMeter(const std::string& pci_bus_id, double window_seconds = 1.0,
                        const std::string& library = nvml_library());
 
-  /// Runs `work`, which must return only when the device is done with its `units` (chain-steps, say), again and again until the window is full. Not
+  /// Runs `work`, which must return only when the device is done with its `units` (chain-steps, say), again and again, three times at least, until the window is full. Not
   /// at all where there is no counter. A call should take 1 to 50 ms: readings lie between calls.
   template <class Work>
   Energy measure(double units, Work&& work) {
@@ -76,7 +76,10 @@ class EnergyMeter {
       return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     };
     window.add(0.0, counter_.joules(), 0.0);
-    while (!window.is_spoilt() && window.seconds() < window_seconds_ && elapsed() < 2.0 * window_seconds_ + 0.5) {
+    const auto has_time = [&](int n_calls) {
+      return n_calls < fewest_calls || elapsed() < 2.0 * window_seconds_ + 0.5;
+    };
+    for (int n = 0; !window.is_spoilt() && window.seconds() < window_seconds_ && has_time(n); ++n) {
       work();
       done += units;
       const std::optional<double> joules = counter_.joules();
@@ -95,6 +98,7 @@ class EnergyMeter {
   std::string idle_line() const;
 
  private:
+  static constexpr int fewest_calls = 3;  ///< between which the counter moves twice, however slow the device
   EnergyCounter counter_;
   double window_seconds_;
   Energy idle_;

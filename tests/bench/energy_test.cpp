@@ -139,6 +139,19 @@ TEST_F(Energies, MeterFindsThePowerOfAClock) {
   EXPECT_TRUE(idle.at("why_not").is_null());
 }
 
+// Calls that are longer than the whole window, as an emulated device's are.
+TEST_F(Energies, SlowCallsAreMeasuredToo) {
+  set("FAKE_NVML_BUS", "0000:1b:00.0");
+  EnergyMeter meter(bus, 0.02, fake);
+  int calls = 0;
+  const Energy energy = meter.measure(1.0, [&] {
+    ++calls;
+    std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  });
+  EXPECT_LE(calls, 3);
+  EXPECT_TRUE(energy.watts.has_value());
+}
+
 TEST_F(Energies, MeterWithoutACounterDoesNoWorkAndWritesNull) {
   EnergyMeter meter(bus, 0.4, "lib\"there_is_none.so");
   const std::string fields = meter.fields("training_step", 1.0, [] { FAIL() << "work without a counter"; });
