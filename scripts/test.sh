@@ -206,7 +206,16 @@ else
   echo "packages: nothing is installed, as asked"
 fi
 
+# All of a --ci run's builds together take 4 GB; a linker that finds the disk full does not say so in its first lines.
+check_room() {
+  local free
+  mkdir -p "$build_dir"
+  free="$(df --output=avail -BG "$build_dir" | tail -n 1 | tr -dc '0-9')"
+  if ((free < 5)); then echo "test.sh: only $free GB are free where $build_dir lies; a run with --ci takes 4"; fi
+}
+
 if ((ci)); then
+  check_room
   step "formatting"
   check_format
   step "marks of unfinished work"
