@@ -33,7 +33,8 @@ class Tuner {
   void begin(const Tuning& tuning);
   TuningSummary summary() const;
 
-  enum class Kind { product, layer, kernel };  ///< of which products, with or without what follows them, differ in rounding
+  /// Products, with or without what follows them, differ in rounding; kernels do not.
+  enum class Kind { product, layer, kernel };
   /// The way to take from here on: what was chosen before, else what the tuning says, else the fastest, if it is more than 3 % faster than the first.
   /// Measures nothing while the stream records, nor where there is no memory for it: the first way then. Throws `Error` where a binding choice
   /// cannot be used.
