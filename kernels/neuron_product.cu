@@ -5,6 +5,8 @@
 // Lanes: neighbours share their neurons, those two apart their rows, so that a read of 16 bytes a lane takes shared memory two cycles and not four; beneath 40
 // multiply-adds of a thread (tile 80), 40 cycles of its scheduler, stand 3.5 reads, 7 of the 10 cycles that are its share of the memory.
 // Moves 4 n_neurons (n_terms + n_rows) bytes, back 4 n_rows n_neurons more; the rows come from the cache.
+#include <cstddef>
+#include <iterator>
 #include <type_traits>
 
 #include "neuron_product.hpp"
@@ -14,7 +16,7 @@
 namespace tarn::cuda {
 namespace {
 
-constexpr int threads = 128, tile_rows = 64, terms = 16;
+constexpr int threads = 128, tile_rows = neuron_tile_rows, terms = 16;
 constexpr int row_pitch = terms + 4;  // an odd number of quads: eight rows read at once lie in different banks
 constexpr int rows_a_thread = 4, row_lanes = 4, neuron_lanes = 8;
 
@@ -277,20 +279,20 @@ __global__ void __launch_bounds__(threads, Neurons > 64 ? 2 : 3)
 
 template <bool is_back, int Neurons>
 void launch_tile(const NeuronProductCall& q, StreamHandle stream) {
-  const auto row_tiles = static_cast<unsigned>((q.n_rows + tile_rows - 1) / tile_rows),
-             neuron_tiles = static_cast<unsigned>((q.n_neurons + Neurons - 1) / Neurons);
+  const auto row_tiles = static_cast<unsigned>((q.n_rows + neuron_tile_rows - 1) / neuron_tile_rows),
+             across = static_cast<unsigned>((q.n_neurons + Neurons - 1) / Neurons);
   launch(neuron_product_kernel<is_back, Neurons>,
-         {dim3(row_tiles * neuron_tiles), dim3(threads), shared_bytes<is_back, Neurons>(), stream}, q, row_tiles);
+         {dim3(row_tiles * across), dim3(threads), shared_bytes<is_back, Neurons>(), stream}, q, row_tiles);
 }
 
-template <bool is_back>
+// The first of the tiles, from number `i` on, that is as wide as `tile`, or the last.
+template <bool is_back, std::size_t i = 0>
 void launch_product(const NeuronProductCall& q, int tile, StreamHandle stream) {
   if (q.n_rows <= 0 || q.n_neurons <= 0) return;
-  if (tile <= 16) return launch_tile<is_back, 16>(q, stream);
-  if (tile <= 32) return launch_tile<is_back, 32>(q, stream);
-  if (tile <= 48) return launch_tile<is_back, 48>(q, stream);
-  if (tile <= 64) return launch_tile<is_back, 64>(q, stream);
-  launch_tile<is_back, 80>(q, stream);
+  if constexpr (i + 1 < std::size(neuron_tiles)) {
+    if (tile > neuron_tiles[i]) return launch_product<is_back, i + 1>(q, tile, stream);
+  }
+  launch_tile<is_back, neuron_tiles[i]>(q, stream);
 }
 
 }  // namespace

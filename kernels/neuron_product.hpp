@@ -21,7 +21,8 @@ struct NeuronProductCall {
   const float* activations = nullptr;  ///< back: `[n_rows, ldc]`, phi(u)
 };
 
-/// Neurons that a block may take, of 64 rows; a launch rounds up to one of these.
+/// Rows that a block takes, and neurons that it may take: a launch rounds up to one of these, or takes the last.
+inline constexpr int neuron_tile_rows = 64;
 inline constexpr int neuron_tiles[] = {16, 32, 48, 64, 80};
 
 /// c = phi(sum over k of a[row, k] b[neuron, k]). The same bits with every `tile`. Asynchronous.

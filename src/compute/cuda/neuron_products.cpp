@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "dsm_backward.hpp"
@@ -27,7 +26,7 @@ int tile_of(const std::string& name) {
 }  // namespace
 
 int best_neuron_tile(std::int64_t n_rows, std::int64_t n_neurons, int n_multiprocessors) {
-  const std::int64_t row_tiles = (n_rows + 63) / 64;
+  const std::int64_t row_tiles = (n_rows + neuron_tile_rows - 1) / neuron_tile_rows;
   const auto time = [&](int tile) {
     // blocks of one multiprocessor share its arithmetic; a term costs `tile` multiply-adds and 8 reads of rows, whatever the tile
     const std::int64_t blocks = (n_neurons + tile - 1) / tile * row_tiles;

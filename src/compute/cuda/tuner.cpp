@@ -123,15 +123,12 @@ Tuner::Chosen Tuner::decide(Kind kind, const std::string& key, Ways& ways, Strea
 TuningSummary Tuner::summary() const {
   TuningSummary s;
   for (const auto& [key, c] : chosen_) {
-    ++(c.kind == Kind::product ? s.n_products : c.kind == Kind::layer ? s.n_layers : s.n_kernels);
+    const bool is_product = c.kind == Kind::product, is_layer = c.kind == Kind::layer;
+    ++(is_product ? s.n_products : is_layer ? s.n_layers : s.n_kernels);
+    auto& gains = is_product ? s.product_gains : is_layer ? s.layer_gains : s.kernel_gains;
+    if (c.choice.gain > 1.0) gains.push_back(c.choice.gain);
     if (c.measured) ++s.n_measured;
     if (c.bound) ++s.n_bound;
-    if (c.choice.gain > 1.0) {
-      (c.kind == Kind::product ? s.product_gains
-       : c.kind == Kind::layer ? s.layer_gains
-                               : s.kernel_gains)
-          .push_back(c.choice.gain);
-    }
   }
   return s;
 }
