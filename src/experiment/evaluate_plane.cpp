@@ -130,10 +130,10 @@ const std::array<PlaneDirection, 4>& plane_directions() {
 }
 
 PlaneReference::PlaneReference(const Target& target, double sigma, std::int64_t n, std::uint64_t seed,
-                               std::int64_t n_slices)
+                               std::int64_t n_directions)
     : draws_(smoothed_draws(target, sigma, reference_size(n), seed, 0)),
       w1_(draws_, units()),
-      sliced_(draws_, n_slices, seed) {
+      sliced_(draws_, n_directions, seed) {
   auto first = static_cast<std::uint64_t>(draws_.rows());
   for (std::int64_t r = 0; r < n_replicates; ++r, first += static_cast<std::uint64_t>(n))
     replicates_.push_back(smoothed_draws(target, sigma, n, seed, first));

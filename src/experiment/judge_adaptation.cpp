@@ -172,8 +172,8 @@ void add_panels(const AdaptationLaw& law, const std::vector<Judged>& all, Figure
     }
     // Of each step the best friction.
     std::ranges::sort(trials, {}, [](const auto* t) { return std::pair(t->share, t->speed.worst().time); });
-    const auto same_step = std::ranges::unique(trials, {}, [](const auto* t) { return t->share; });
-    trials.erase(same_step.begin(), same_step.end());
+    const auto same_step = [](const auto* a, const auto* b) { return a->share == b->share; };
+    trials.erase(std::unique(trials.begin(), trials.end(), same_step), trials.end());
     Series line{all[i].search.method.name, {}, {}, Mark::line, palette[i], 2.0, {}};
     for (const auto* t : trials) {
       line.x.push_back(t->share);

@@ -22,8 +22,8 @@ const std::array<PlaneDirection, 4>& plane_directions();
 /// A law in the plane by exact draws: distances to it, and what `n` exact draws reach.
 class PlaneReference {
  public:
-  /// The law of `target` smoothed by `sigma` (data units), judged at `n` draws; sliced distances take `n_slices` directions.
-  PlaneReference(const Target& target, double sigma, std::int64_t n, std::uint64_t seed, std::int64_t n_slices);
+  /// The law of `target` smoothed by `sigma` (data units), judged at `n` draws; sliced distances take `n_directions` directions.
+  PlaneReference(const Target& target, double sigma, std::int64_t n, std::uint64_t seed, std::int64_t n_directions);
 
   struct Level {
     double mean = 0.0, deviation = 0.0;

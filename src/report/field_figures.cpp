@@ -161,8 +161,9 @@ Figure figure_pooling(const std::vector<FieldShape>& fields, const std::vector<P
         if (shade + 1 == n_shades) lines.name = std::string(is_positive ? "positive weight" : "negative weight");
         for (const std::size_t i : order) {
           const double w = unit.weights[i];
+          if (w == 0.0 || (w > 0.0) != is_positive) continue;
           const auto own = std::min(static_cast<std::size_t>(std::abs(w) / largest * n_shades), n_shades - 1);
-          if ((w > 0.0) != is_positive || own != shade || w == 0.0) continue;
+          if (own != shade) continue;
           const FieldShape& f = fields[i];
           const double half = std::clamp(0.8 * f.sigma_y, 0.06 * side, 0.2 * side);
           const double dx = half * std::cos(f.orientation), dy = half * std::sin(f.orientation);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "experiment/run_tools.hpp"
+#include "sanitized.hpp"
 #include "tarn/io/draws.hpp"
 #include "tarn/io/npy.hpp"
 #include "tarn/io/safetensors.hpp"
@@ -284,7 +285,8 @@ TEST_F(Hostile, AFullDiskLeavesWholeFilesOnly) {
   const auto whole = files_below(folder / run);
   const auto largest = [&](const char* name) { return static_cast<int>(whole.at(name).size() / 512); };
   // Limits that refuse, in turn: everything, the config, the metrics, a segment, the joined draws.
-  const std::vector<int> limits{0, 2, 6, largest("samples/part-000000.nc"), largest("samples.nc")};
+  std::vector<int> limits{0, 2, 6, largest("samples/part-000000.nc"), largest("samples.nc")};
+  if (test::sanitized) limits.erase(limits.begin());  // LLVM's OpenMP writes a kilobyte before the program begins
   for (const int limit : limits) {
     const std::string out = "full" + std::to_string(limit);
     const Outcome outcome = tarn("-q run tiny.toml --threads 1 --out " + out, limit);
@@ -312,6 +314,7 @@ TEST_F(Hostile, AFullDiskLeavesWholeFilesOnly) {
     }
   }
 
+  if (test::sanitized) return;  // these files are smaller than that kilobyte
   const Matrix<float> points(2000, 1);
   write_npy(folder / "p.npy", points.view());
   const auto before = files_below(folder);

@@ -29,7 +29,7 @@ static_assert(ks_checks + moment_checks + tail_checks + product_checks + table_c
 #if defined(__OPTIMIZE__)
 constexpr int log2_scale = 0;
 #else
-constexpr int log2_scale = -4;  // a build for debugging draws fewer; every bound follows from the count
+constexpr int log2_scale = -3;  // a build for debugging draws fewer; every bound follows from the count
 #endif
 constexpr std::int64_t scaled(int log2_count) { return std::int64_t{1} << (log2_count + log2_scale); }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "draw_test_tools.hpp"
+#include "sanitized.hpp"
 
 namespace tarn {
 namespace {
@@ -265,18 +266,8 @@ TEST_F(DrawsTest, AFullDiskLeavesClosedSegmentsReadable) {
   EXPECT_EQ(DrawReader(in_folder("out.nc")).draw(1999)(9, 2), draw_value(9, 1999, 2));
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#define TARN_TEST_ASAN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TARN_TEST_ASAN
-#endif
-#endif
-
 TEST_F(DrawsTest, MemoryIsBoundedByOneSegment) {
-#ifdef TARN_TEST_ASAN
-  GTEST_SKIP() << "the address sanitizer keeps freed memory for a while";
-#endif
+  if (test::sanitized) GTEST_SKIP() << "sanitizers keep freed memory for a while";
   const auto peak_kb = [] {
     std::ifstream status("/proc/self/status");
     for (std::string line; std::getline(status, line);) {

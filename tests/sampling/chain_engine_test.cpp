@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "sampling/networks.hpp"
+#include "sanitized.hpp"
 #include "tarn/models/pseudo_inverse.hpp"
 
 namespace tarn {
@@ -411,9 +412,7 @@ TEST_F(ChainEngine, RecordsNeuronsAndProjections) {
 }
 
 TEST_F(ChainEngine, MemoryDoesNotGrowWithTheNumberOfSteps) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "sanitizers keep freed memory";
-#endif
+  if (test::sanitized) GTEST_SKIP() << "sanitizers keep freed memory";
   class Counter final : public Sink {
    public:
     void take(const DrawBlock& block) override { n += block.x.rows; }

@@ -149,8 +149,8 @@ void product(const PanelProduct& p) {
   for (std::int64_t block = 0; block < n_blocks; ++block) {
     const auto rows = static_cast<int>(p.n_rows / n_blocks + (block < p.n_rows % n_blocks));
     q.weights = p.weights + row * p.weight_row;
-    const float* prefetch = p.prefetch + row * p.prefetch_row;
-    const float* prefetch_end = prefetch + rows * p.prefetch_row;
+    const float* prefetch = p.prefetch ? p.prefetch + row * p.prefetch_row : nullptr;
+    const float* prefetch_end = p.prefetch ? prefetch + rows * p.prefetch_row : nullptr;
     q.bias = p.bias ? p.bias + row * p.bias_stride : nullptr;
     for (std::int64_t column = 0; column < p.n_columns;) {
       const int packs = p.n_columns - column > pack_lanes ? max_packs : 1;
@@ -167,8 +167,10 @@ void product(const PanelProduct& p) {
       } else {
         (unit_k ? products<max_packs, true> : products<max_packs, false>)[index](q);
       }
-      if (finish)
-        finish(q.out, p.out_row, p.activations + panel * p.activation_panel + within, rows, packs * pack_lanes);
+      if (finish) {
+        const float* activations = p.activations ? p.activations + panel * p.activation_panel + within : nullptr;
+        finish(q.out, p.out_row, activations, rows, packs * pack_lanes);
+      }
       column += packs * pack_lanes;
     }
     row += rows;
