@@ -37,9 +37,9 @@ inline Mat2 skew(double g) { return {0, -g, g, 0}; }
 inline SamplingNetwork exact_gaussian() {
   const Mat2 out{1.0, 0.5, 0.0, 1.0}, in = inverse(out) * (unit + (-1.0) * inverse(covariance));
   const auto as_matrix = [](const Mat2& m) {
-    Matrix<double> out(2, 2);
-    out(0, 0) = m.a, out(0, 1) = m.b, out(1, 0) = m.c, out(1, 1) = m.d;
-    return out;
+    Matrix<double> result(2, 2);
+    result(0, 0) = m.a, result(0, 1) = m.b, result(1, 0) = m.c, result(1, 1) = m.d;
+    return result;
   };
   return linear_network(as_matrix(in), as_matrix(out));
 }
